@@ -1,0 +1,38 @@
+"""Limner: train, judge, use and serve image generators on your own images.
+
+    import limner
+    model = limner.train("vae", "builtin:openmoji", out="runs/first", budget="2m")
+    model.sample(16, seed=0).save("samples")
+
+Everything public is listed in `__all__` and imported when first used, so that `import limner` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "train": ".api",
+    "resume": ".api",
+    "load": ".api",
+    "open_data": ".data",
+    "Trained": ".api",
+    "Pictures": ".api",
+    "LimnerError": ".errors",
+}
+
+__all__ = ["LimnerError", "Pictures", "Trained", "__version__", "load", "open_data", "resume", "train"]
+
+if TYPE_CHECKING:
+    from .api import Pictures, Trained, load, resume, train
+    from .data import open_data
+    from .errors import LimnerError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'limner' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name], __name__), name)

@@ -1,0 +1,341 @@
+"""The Python face of Limner: train, resume, load, and what a trained model does. The command line says the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import __version__, bundle, durable, models
+from .config import from_dict, to_dict
+from .data import DataConfig, Dataset, open_data
+from .data.loader import Loader, to_batch
+from .errors import ConfigError, DataError
+from .images.grid import grid, to_uint8
+from .images.metadata import encode_png
+from .model import Encodes
+from .rng import generator
+from .tasks import conditions, generate, interpolate, reconstruct
+from .training import checkpoint, precision, settings
+from .training.folder import RunFolder
+from .training.loop import Trainer
+from .training.precision import Arithmetic
+from .training.settings import TrainConfig
+from .training.show import Show
+from .types import Condition, DataSpec
+
+# what may differ when a run is resumed: its length, and what leaves no trace in its weights
+CHANGEABLE = ("steps", "images", "budget", "checkpoint_every", "preview_every", "keep", "tensorboard")
+
+
+def train(
+    model: str,
+    data: str | Path,
+    *,
+    out: str | Path,
+    config: Mapping[str, Any] | None = None,
+    data_config: DataConfig | Mapping[str, Any] | None = None,
+    show: Show | None = None,
+    **training: Any,
+) -> Trained:
+    """Train a model of the catalogue on images, in the run folder `out`, and return it.
+
+    model         a name from `limner models`, or `package.module:Class`
+    data          a folder, archive or `builtin:` name (see `limner.open_data`)
+    config        settings of the model, by name
+    data_config   how images are read: resolution, fit, channels, flip …
+    training      fields of TrainConfig: budget="10m", steps=…, batch=…, lr=…, seed=…
+
+    Raises ConfigError for a setting that cannot be used or a folder that already holds a run, DataError for data that
+    cannot be used, RunLocked, DiskError, Interrupted and TrainingStopped.
+    """
+    folder = RunFolder(Path(out))
+    if folder.config.exists():
+        raise ConfigError(
+            f"{folder.path} already holds a run; resume it with --resume {folder.path}, or choose another"
+        )
+    reading = (
+        data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {}, where="data")
+    )
+    model_config = models.configure(model, config or {})
+    train_config = from_dict(TrainConfig, training, where="train")
+    dataset = open_data(data, reading, split="train")
+    run = {"model": model, "config": to_dict(model_config), "data": {"path": str(data), **to_dict(reading)}}
+    run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
+    return _run(folder, run, train_config, dataset, show)
+
+
+def resume(out: str | Path, *, show: Show | None = None, **changes: Any) -> Trained:
+    """Go on with the run in folder `out` exactly where its newest checkpoint stands, and return the model.
+
+    changes   a new length (steps, images or budget), checkpoint_every, preview_every, keep, tensorboard
+    Raises ConfigError for any other change, and DataError when the data set is no longer the same.
+    """
+    folder = RunFolder(Path(out))
+    run = folder.read_config()
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise ConfigError(f"a resumed run keeps its {name}; only {', '.join(CHANGEABLE)} may change")
+    saved = dict(run["train"])
+    if {"steps", "images", "budget"} & set(changes):
+        saved |= {"steps": None, "images": None, "budget": None}
+    train_config = from_dict(TrainConfig, {**saved, **changes}, where="train")
+    reading = {key: value for key, value in run["data"].items() if key != "path"}
+    dataset = open_data(run["data"]["path"], from_dict(DataConfig, reading), split="train")
+    if dataset.digest != run["dataset_digest"]:
+        raise DataError(f"{run['data']['path']} has changed since {folder.path} began; start a new run on the new data")
+    return _run(folder, run, train_config, dataset, show)
+
+
+def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -> Trained:
+    """The model of a run folder, a checkpoint or a model folder.
+
+    weights   raw, ema_short or ema_long instead of those that the run chose (run folders and checkpoints only)
+    Raises ConfigError when there is no model there, and BadCheckpoint when it was altered.
+    """
+    path = Path(path)
+    run = RunFolder(path)
+    folder = run.usable_model() if run.is_run else path
+    if not (folder / durable.MANIFEST).is_file():
+        raise ConfigError(
+            f"{path} is neither a run nor a model folder; train one with: limner train vae DATA --out {path}"
+        )
+    loaded = bundle.load(folder)
+    if weights is not None:
+        source = checkpoint.newest_valid(run.checkpoints)[0] if run.is_run else folder
+        if source is None or not (source / checkpoint.TENSORS).is_file():
+            raise ConfigError(f"{path} holds one set of weights only; weights={weights!r} needs a run folder")
+        loaded.model.load_state_dict(checkpoint.weights(source, weights))
+    loaded.model.to(pick_device(device))
+    return Trained(loaded, run if run.is_run else None)
+
+
+@dataclass(frozen=True)
+class Pictures(Sequence[np.ndarray]):
+    """Finished pictures, (N, H, W, C) uint8, each with the settings that make it again."""
+
+    images: np.ndarray
+    settings: tuple[Mapping[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index]
+
+    def png(self, index: int) -> bytes:
+        """One picture as a PNG file that carries its settings as text."""
+        return encode_png(self.images[index], {"limner": json.dumps(self.settings[index])} if self.settings else None)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write 000000.png, 000001.png, … by the index of each picture; returns the paths.
+
+        Raises ConfigError before anything is written when a file exists and `overwrite` is not set.
+        """
+        paths = [Path(folder) / f"{setting.get('index', place):06d}.png" for place, setting in enumerate(self.settings)]
+        taken = next((path for path in paths if path.exists()), None)
+        if taken is not None and not overwrite:
+            raise ConfigError(f"{taken} exists; choose another folder, or say overwrite")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for place, path in enumerate(paths):
+            durable.write_file(path, self.png(place))
+        return paths
+
+    def grid(self, *, columns: int | None = None) -> np.ndarray:
+        """(H', W', C): all pictures in one."""
+        return grid(self.images, columns=columns)
+
+
+class Trained:
+    """A model ready to use. Its network is `network`; everything here returns finished pictures."""
+
+    def __init__(self, loaded: bundle.Bundle, run: RunFolder | None = None) -> None:
+        self._loaded, self.run = loaded, run
+        self.network, self.about, self.sha256 = loaded.model, loaded.about, loaded.sha256
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def data(self) -> DataSpec:
+        return self.network.data
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """Pictures first … first + n - 1 of `seed`; picture k is the same however many are made with it.
+
+        options   the model's own (temperature, truncation, density …; see `limner models NAME`)
+        """
+        parts = [*self.stream(n, seed=seed, first=first, label=label, attributes=attributes, **options)]
+        return Pictures(np.concatenate([part.images for part in parts]), sum((part.settings for part in parts), ()))
+
+    def stream(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        **options: Any,
+    ) -> Iterator[Pictures]:
+        """As `sample`, a few pictures at a time, in bounded memory."""
+        if n < 1 or first < 0:
+            raise ConfigError(f"n={n}, first={first}: give n of at least 1 and first of at least 0")
+        chosen = generate.options_of(self.network, options)
+        tiles = generate.generate_tiles(
+            self.network,
+            range(first, first + n),
+            seed=seed,
+            bank=self._loaded.bank,
+            label=label,
+            attributes=attributes,
+            options=chosen,
+        )
+        asked = {"label": label, "attributes": dict(attributes) if attributes else None}
+        common = {key: value for key, value in asked.items() if value is not None} | asdict(chosen)
+        for indices, images in tiles:
+            settings = tuple(self._setting(index, seed, common) for index in indices)
+            yield Pictures(to_uint8(images.numpy()), settings)
+
+    def reconstruct(self, images: np.ndarray, condition: Condition | None = None) -> Pictures:
+        """(N, H, W, C) uint8 of the model's shape -> the same pictures as the model remembers them."""
+        rebuilt = reconstruct.reconstruct(self.network, self._tensor(images), condition or Condition())
+        return Pictures(
+            to_uint8(rebuilt.numpy()), tuple({"index": k, "task": "reconstruct"} for k in range(len(images)))
+        )
+
+    def interpolate(
+        self, *, seed: int = 0, n: int = 2, steps: int = 8, images: np.ndarray | None = None, **options: Any
+    ) -> Pictures:
+        """Pictures on the way through `n` samples of `seed`, or through `images` (N, H, W, C) uint8."""
+        latent, condition = self._latents(n, seed, images, options)
+        path = interpolate.interpolate(self.network, latent, condition, steps=steps)
+        settings = {"task": "interpolate", "seed": seed, "steps": steps, "model_sha256": self.sha256}
+        return Pictures(to_uint8(path.numpy()), tuple({"index": k, **settings} for k in range(len(path))))
+
+    def traverse(
+        self,
+        *,
+        seed: int = 0,
+        dimensions: Sequence[int] | None = None,
+        limit: float = 3.0,
+        steps: int = 9,
+        images: np.ndarray | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """One latent with each of `dimensions` moved from -limit to limit: one row of `steps` pictures for each."""
+        if steps < 2:
+            raise ConfigError(f"steps={steps} is below 2, which a traversal needs")
+        latent, condition = self._latents(1, seed, images, options)
+        chosen = list(dimensions) if dimensions is not None else list(range(min(10, latent[0].numel())))
+        values = np.linspace(-limit, limit, steps).tolist()
+        rows = interpolate.traverse(self.network, latent[:1], condition, dimensions=chosen, values=values)
+        settings = [
+            {"index": row * steps + column, "task": "traverse", "seed": seed, "dimension": dimension, "value": value}
+            for row, dimension in enumerate(chosen)
+            for column, value in enumerate(values)
+        ]
+        return Pictures(to_uint8(rows.flatten(0, 1).numpy()), tuple(settings))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder: what another machine needs to load it, and nothing else."""
+        bundle.save(self._loaded, Path(folder))
+
+    def _latents(
+        self, n: int, seed: int, images: np.ndarray | None, options: Mapping[str, Any]
+    ) -> tuple[Tensor, Condition]:
+        if images is not None:
+            generate.need(self.network, Encodes)
+            return reconstruct.encode(self.network, self._tensor(images), Condition()), Condition()
+        chosen = generate.options_of(self.network, options)
+        return generate.latents(self.network, range(n), seed=seed, bank=self._loaded.bank, options=chosen)
+
+    def _tensor(self, images: np.ndarray) -> Tensor:
+        channels, height, width = self.data.shape
+        if images.shape[1:] != (height, width, channels) or images.dtype != np.uint8:
+            raise ConfigError(
+                f"images are {images.shape[1:]} {images.dtype}; this model takes ({height}, {width}, {channels}) uint8"
+            )
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+    def _setting(self, index: int, seed: int, common: Mapping[str, Any]) -> dict[str, Any]:
+        identity = {
+            "index": index,
+            "seed": seed,
+            "model": self.name,
+            "model_sha256": self.sha256,
+            "limner": __version__,
+        }
+        return identity | dict(common)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes the first accelerator there is, else the CPU."""
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _run(folder: RunFolder, run: dict[str, Any], config: TrainConfig, dataset: Dataset, show: Show | None) -> Trained:
+    """Build the model, settle what was left open, write it down, train, and load the result."""
+    device = pick_device(config.device)
+    model_config = models.configure(run["model"], run["config"])
+    torch.manual_seed(int(generator(config.seed, "weights").integers(2**62)))
+    model = models.build(run["model"], model_config, dataset.spec).to(device)
+    config = settings.resolve(config, model.training_defaults())
+    arithmetic = _arithmetic(model, dataset, config, device)
+    config = replace(config, precision="bf16" if arithmetic.bf16 else "fp32", channels_last=arithmetic.channels_last)
+    model.to(memory_format=arithmetic.memory_format)  # type: ignore[call-overload]
+    reading = from_dict(DataConfig, {key: value for key, value in run["data"].items() if key != "path"})
+    trainer = Trainer(
+        model,
+        dataset,
+        config,
+        folder,
+        arithmetic=arithmetic,
+        device=device,
+        validation=_validation(run["data"]["path"], reading, dataset),
+        flip=reading.flip,
+        workers=reading.workers,
+        show=show,
+    )
+    trainer.run(on_locked=lambda: durable.write_file(folder.config, _json({**run, "train": to_dict(config)})))
+    return load(folder.path)
+
+
+def _arithmetic(model: Any, dataset: Dataset, config: TrainConfig, device: torch.device) -> Arithmetic:
+    assert config.batch is not None
+    loader = Loader(dataset, batch_size=config.batch, seed=config.seed)
+    return precision.choose(model, to_batch(loader.batch(0), device), config, device)
+
+
+def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | None:
+    """The validation split, when the data has one."""
+    names = [name for name in ("val", "test") if dataset.report.splits.get(name)]
+    return open_data(path, reading, split=names[0]) if names else None
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, indent=1).encode()

@@ -1,0 +1,97 @@
+"""Frozen dataclasses <-> TOML, JSON and `--set key=value`. Unknown keys are refused with the nearest known name.
+
+Types are checked by pydantic at this border; inside, everything is a plain frozen dataclass.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import ConfigError, unknown
+
+T = TypeVar("T")
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
+    """Build the frozen dataclass `cls` from plain values, checking every name and type.
+
+    where    prefix for messages, for example "model"
+    Raises ConfigError naming the key, the value, the rule and, for an unknown key, the nearest known one.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    assert is_dataclass(cls)
+    known = [field.name for field in fields(cls)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(unknown("key", _join(where, key), [_join(where, name) for name in known]))
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = _join(where, ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part in known))
+        raise ConfigError(f"{key}={first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}" if where else str(error)) from None
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The plain values of a frozen dataclass: what JSON and TOML hold."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises ConfigError naming file and line when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def parse_assignments(assignments: Iterable[str], sections: Mapping[str, type]) -> dict[str, dict[str, Any]]:
+    """`["latent=16", "train.lr=1e-3"]` -> {"model": {"latent": 16}, "train": {"lr": 0.001}}.
+
+    sections   section name -> its dataclass, for example {"model": VAEConfig, "data": DataConfig}
+    A key without a section goes to the one section that knows it.
+    """
+    values: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment!r} has no '='; write --set key=value")
+        section, name = _resolve(key.strip(), sections)
+        values[section][name] = parse_value(text.strip())
+    return values
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML writes it (3, 1e-3, true, [1, 2]), `none`, or else the text itself."""
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _resolve(key: str, sections: Mapping[str, type]) -> tuple[str, str]:
+    """The (section, name) that a key means."""
+    known = {f"{section}.{field.name}" for section, cls in sections.items() for field in fields(cls)}
+    matches = [path for path in known if path == key or ("." not in key and path.endswith(f".{key}"))]
+    if len(matches) == 1:
+        section, name = matches[0].split(".", 1)
+        return section, name
+    if matches:
+        raise ConfigError(f"key {key!r} could be {' or '.join(sorted(matches))}; write it in full")
+    names = known if "." in key else {path.split(".", 1)[1] for path in known}
+    raise ConfigError(unknown("key", key, names))
+
+
+def _join(where: str, key: str) -> str:
+    return ".".join(part for part in (where, key) if part)

@@ -1,0 +1,134 @@
+"""The contract of every model: what it minimises, in the order of its paper's algorithm box, and what it can do.
+
+Read this page first. A model is an nn.Module that yields its losses; one loop (training/loop.py) does everything
+mechanical: data order, device, precision, accumulation, clipping, optimisers, averages, checkpoints, resume.
+What a model can do beyond training is said by small protocols, the abilities below; tasks are functions over them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from .rng import Rng
+from .types import Batch, Condition, DataSpec
+
+
+class Loss(NamedTuple):
+    """One loss of one phase: the loop back-propagates `value` into that phase's parameters and steps its optimiser."""
+
+    phase: str
+    value: Tensor  # scalar, mean over the batch, float32
+    terms: Mapping[str, Tensor] = {}  # for the log only
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training stands: the index of the step (from 0), images seen before it, and its random source."""
+
+    index: int
+    images: int
+    rng: Rng
+
+
+class Model(nn.Module, ABC):
+    """A trainable image model.
+
+    config   the model's own frozen dataclass, of type `Config`
+    data     the shape of its images and its conditions
+    """
+
+    Config: ClassVar[type]
+    name: ClassVar[str]  # its name in the catalogue
+
+    def __init__(self, config: Any, data: DataSpec) -> None:
+        super().__init__()
+        self.config, self.data = config, data
+
+    def phases(self) -> Mapping[str, list[nn.Parameter]]:
+        """Who can be trained: phase name -> parameters. One phase by default."""
+        return {"model": list(self.parameters())}
+
+    def training_defaults(self) -> Mapping[str, Any]:
+        """What to train with unless the user says otherwise; any key may be left out.
+
+        batch                 images a step
+        phases                phase name -> {"optimizer", "lr", "betas", "weight_decay", "momentum"}
+        lr_schedule           "constant", "cosine" or "linear"
+        warmup_images, clip   as in TrainConfig
+        ema_halflife_images   (short, long)
+        weights               which weights to use afterwards: "ema_short", "ema_long" or "raw"
+        """
+        return {}
+
+    @abstractmethod
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the losses of one step, in order. Code after a yield runs after that phase's optimiser step."""
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Options of sampling that every model has; a model's own options extend this."""
+
+    temperature: float = field(
+        default=1.0, metadata={"help": "scale of the latent noise; below 1 trades variety for quality"}
+    )
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Makes images from noise."""
+
+    Options: ClassVar[type]  # a frozen dataclass; SampleOptions when the model has none of its own
+
+    def sample(self, rng: Rng, condition: Condition, options: Any) -> Tensor:
+        """rng.rows images, (B, C, H, W) in [-1, 1]. Draws noise from `rng` alone."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Turns latents into images: what interpolation and traversal need."""
+
+    latent_shape: tuple[int, ...]
+
+    def draw_latent(self, rng: Rng, options: Any) -> Tensor:
+        """(B, *latent_shape) latents as sampling would draw them."""
+
+    def decode(self, latent: Tensor, condition: Condition) -> Tensor:
+        """(B, *latent_shape) -> (B, C, H, W) in [-1, 1]: the mean image, no noise."""
+
+
+@runtime_checkable
+class Encodes(Decodes, Protocol):
+    """Turns images into latents and back: reconstruction, editing, compression."""
+
+    def encode(self, image: Tensor, condition: Condition) -> Tensor:
+        """(B, C, H, W) in [-1, 1] -> (B, *latent_shape): the mean latent, no noise."""
+
+
+@runtime_checkable
+class FitsDensity(Protocol):
+    """Has a density over its latents that is fitted after training (ex-post density estimation)."""
+
+    def fit_density(self, latents: Tensor, seed: int) -> None:
+        """(N, *latent_shape) encoded training images -> buffers that sampling uses."""
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """Can bound or compute log p(image)."""
+
+    def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:
+        """(B,) a lower bound of log p(image) in nats, tighter with more importance samples."""
+
+
+ABILITIES: dict[str, type] = {
+    "sample": Samples,
+    "decode": Decodes,
+    "encode": Encodes,
+    "score": Scores,
+}

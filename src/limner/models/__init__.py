@@ -1,0 +1,78 @@
+"""The catalogue: every model by name, imported only when it is used.
+
+Adding a model takes one file and one line here. A model from outside the project takes no line: name it
+`package.module:Class`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..config import from_dict
+from ..errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..types import DataSpec
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue: a class, the settings that make it this model, and what it is good for."""
+
+    name: str
+    target: str  # "module:Class"
+    summary: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> type[Model]:
+        """The class; raises ConfigError when it cannot be imported or is not a model."""
+        from ..model import Model
+
+        module, _, name = self.target.partition(":")
+        try:
+            cls = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"cannot import model {self.target!r}: {error}") from error
+        if not (isinstance(cls, type) and issubclass(cls, Model)):
+            raise ConfigError(f"{self.target} is not a limner.model.Model")
+        return cls
+
+
+def _entries(*entries: Entry) -> dict[str, Entry]:
+    return {entry.name: entry for entry in entries}
+
+
+_AE, _VAE, _GAN = (f"{__name__}.{target}" for target in ("ae:Autoencoder", "vae:VAE", "gan:GAN"))
+
+CATALOGUE = _entries(
+    Entry("ae", _AE, "autoencoder: compresses images to a latent vector; samples from a density fitted to the latents"),
+    Entry("dae", _AE, "denoising autoencoder: reconstructs clean images from noisy ones", {"noise": 0.3}),
+    Entry("vae", _VAE, "convolutional variational autoencoder: stable on small data, soft pictures"),
+    Entry("gan", _GAN, "generative adversarial network with today's defaults: sharp pictures, good on little data"),
+)
+
+
+def entry(name: str) -> Entry:
+    """The catalogue's entry of that name, or one for `package.module:Class`; raises ConfigError for others."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if ":" in name:
+        return Entry(name, name, "a model from outside the catalogue")
+    raise ConfigError(unknown("model", name, CATALOGUE))
+
+
+def configure(name: str, values: Mapping[str, Any]) -> Any:
+    """The config of model `name`: its class's defaults, the entry's, then `values`; names and types are checked."""
+    found = entry(name)
+    return from_dict(found.load().Config, {**found.overrides, **values}, where="model")
+
+
+def build(name: str, config: Any, data: DataSpec) -> Model:
+    """A new model with random weights; seed torch first, for the weights to be reproducible."""
+    model = entry(name).load()(config, data)
+    model.name = name  # type: ignore[misc]
+    return model

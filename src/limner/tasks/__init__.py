@@ -1,0 +1,1 @@
+"""Tasks: functions over what models can do."""

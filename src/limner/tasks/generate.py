@@ -1,0 +1,93 @@
+"""Making new images: image k of seed s, whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import NotAble
+from ..model import Decodes, Encodes, Model, Samples, Scores
+from ..rng import ImageRng
+from ..types import Condition
+from . import conditions
+from .tiles import aligned, device_of, pick
+
+_DOES: dict[Any, str] = {
+    Samples: "make images",
+    Decodes: "decode latents",
+    Encodes: "encode images",
+    Scores: "score images",
+}
+
+
+def need(model: Model, ability: type) -> Any:
+    """The model, if it has the ability; else NotAble, which says what it lacks."""
+    if not isinstance(model, ability):
+        raise NotAble(f"{model.name!r} cannot {_DOES[ability]}; `limner models` shows what each model can do")
+    return model
+
+
+def options_of(model: Model, values: Mapping[str, Any] | None = None) -> Any:
+    """The model's sampling options with those `values`, names and types checked."""
+    from ..config import from_dict
+
+    return from_dict(need(model, Samples).Options, values or {}, where="option")
+
+
+def generate(
+    model: Model,
+    indices: Sequence[int],
+    *,
+    seed: int,
+    bank: Condition,
+    label: str | int | None = None,
+    attributes: Mapping[str, conditions.Asked] | None = None,
+    options: Any = None,
+) -> Tensor:
+    """Images `indices` of `seed`: (N, C, H, W) in [-1, 1], on the CPU.
+
+    bank     conditions to draw from for what is not asked for
+    Bit-equal on a CPU for any choice of indices: see tiles.py.
+    """
+    parts = generate_tiles(model, indices, seed=seed, bank=bank, label=label, attributes=attributes, options=options)
+    return torch.cat([images for _, images in parts])
+
+
+def generate_tiles(
+    model: Model,
+    indices: Sequence[int],
+    *,
+    seed: int,
+    bank: Condition,
+    label: str | int | None = None,
+    attributes: Mapping[str, conditions.Asked] | None = None,
+    options: Any = None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """As `generate`, a tile at a time: (indices, images), for showing and saving while more are made."""
+    need(model, Samples)
+    options = options_of(model) if options is None else options
+    wanted, device = set(indices), device_of(model)
+    for tile in aligned(indices):
+        condition = conditions.draw(bank, seed, tile)
+        condition = conditions.ask(condition, model.data, len(tile), label=label, attributes=attributes)
+        with torch.inference_mode():
+            images = model.sample(ImageRng(seed, tile, device), condition.to(device), options)  # type: ignore[operator]
+        rows = [row for row, index in enumerate(tile) if index in wanted]
+        yield [tile[row] for row in rows], images[rows].float().cpu()
+
+
+def latents(
+    model: Model, indices: Sequence[int], *, seed: int, bank: Condition, options: Any = None
+) -> tuple[Tensor, Condition]:
+    """The latents (N, *latent_shape) and the conditions that `generate` would use for those images."""
+    need(model, Decodes)
+    options = options_of(model) if options is None else options
+    with torch.inference_mode():
+        latent = model.draw_latent(ImageRng(seed, indices, device_of(model)), options)  # type: ignore[operator]
+    return latent, conditions.draw(bank, seed, indices)
+
+
+__all__ = ["generate", "generate_tiles", "latents", "need", "options_of", "pick"]

@@ -1,0 +1,45 @@
+"""Running a network so that a picture never depends on which others are made with it.
+
+Matrix products of different sizes round differently, so the same image made alone and in a batch of 64 would differ in
+its last bits. Here the network always sees a tile of the same size, and image k always lies in the same place of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..types import Condition
+
+TILE = 8  # images
+
+
+def device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def aligned(indices: Sequence[int]) -> list[list[int]]:
+    """The tiles that hold `indices`, each whole: image k is in row k % TILE of tile k // TILE."""
+    return [list(range(tile * TILE, (tile + 1) * TILE)) for tile in sorted({index // TILE for index in indices})]
+
+
+def per_tile(function: Callable[[Tensor, Condition], Tensor], rows: Tensor, condition: Condition) -> Tensor:
+    """`function` over `rows` (N, …) and their conditions, a whole tile at a time; the last is filled up with copies."""
+    parts = []
+    for start in range(0, len(rows), TILE):
+        stop = min(start + TILE, len(rows))
+        filling = [*range(start, stop)] + [stop - 1] * (TILE - (stop - start))
+        parts.append(function(rows[filling], pick(condition, filling))[: stop - start])
+    return torch.cat(parts)
+
+
+def pick(condition: Condition, rows: Sequence[int]) -> Condition:
+    """Those rows of a condition, in that order."""
+
+    def take(part):
+        return None if part is None else part[list(rows)]
+
+    text = None if condition.text is None else [condition.text[row] for row in rows]
+    return Condition(take(condition.label), take(condition.attributes), take(condition.known), text)

@@ -1,0 +1,411 @@
+"""The one training loop. It owns data order, device, precision, optimisers, averages, the non-finite policy, logs,
+previews, checkpoints and exact resume; a model knows none of these (model.py has the contract).
+
+A run is a function of (config, data, seed, step): what a checkpoint holds and the step number decide all that follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .. import __version__, bundle, durable
+from ..data.dataset import Dataset
+from ..data.loader import Loader, to_batch
+from ..errors import DiskError, Interrupted, TrainingStopped
+from ..model import Model
+from ..tasks import conditions
+from . import checkpoint, inference, optimizers, previews
+from .ema import Averages
+from .folder import RunFolder
+from .health import Recovery, first_not_finite
+from .log import RunLog
+from .plan import Plan, parse_duration
+from .precision import Arithmetic
+from .settings import TrainConfig, interval
+from .show import Report, Show
+from .step import NonFinite, StepLog, Stepper
+
+_LOG_EVERY = 1.0  # seconds
+_CHECK_EVERY = 50  # steps between looks for weights that are not finite
+_FAILED_SAVES = 3  # in a row, before a run stops
+
+
+@dataclass
+class Every:
+    """Something done every so many steps, or every so many seconds."""
+
+    steps: int | None
+    seconds: float | None
+    _last: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Every:
+        return cls(*interval(name, text))
+
+    def due(self, step: int) -> bool:
+        """Whether it is time, after `step` steps; asking when it is time starts the next wait."""
+        if self.steps is not None:
+            return step % self.steps == 0
+        if self.seconds is None or time.monotonic() - self._last < self.seconds:
+            return False
+        self._last = time.monotonic()
+        return True
+
+
+class Trainer:
+    """One run of one model on one data set, in one folder."""
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        config: TrainConfig,
+        folder: RunFolder,
+        *,
+        arithmetic: Arithmetic,
+        device: torch.device,
+        validation: Dataset | None = None,
+        flip: bool = False,
+        workers: int = 0,
+        show: Show | None = None,
+    ) -> None:
+        """`config` has been through settings.resolve; `model` is on `device` in the arithmetic's memory format."""
+        assert config.batch is not None and config.ema_halflife_images is not None
+        suggested = model.training_defaults()
+        self.model, self.dataset, self.validation = model.train(), dataset, validation
+        self.config, self.folder, self.device, self.show = config, folder, device, show or Show()
+        self.arithmetic, self.batch_size, self.flip, self.workers = arithmetic, config.batch, flip, workers
+        optims = optimizers.build(model.phases(), config, suggested.get("phases", {}))
+        averages = Averages(model, halflife_images=config.ema_halflife_images, batch=config.batch)
+        self.state = checkpoint.TrainingState(model, averages, optims)
+        self.stepper = Stepper(
+            model,
+            optims,
+            arithmetic=arithmetic,
+            device=device,
+            seed=config.seed,
+            clip=config.clip,
+            accumulate=config.accumulate,
+        )
+        self.weights = suggested.get("weights", "ema_long")
+        self.bank = conditions.bank(dataset.labels, dataset.attributes, dataset.known, dataset.spec, seed=config.seed)
+        self.plan = _plan(config)
+        self.recovery = Recovery()
+        self.step, self.seconds, self.best = 0, 0.0, float("inf")
+        self._signal: int | None = None
+        self._failed_saves = 0
+        self._saved = self._previewed = -1  # the last step that was
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self, on_locked: Callable[[], None] = lambda: None) -> None:
+        """Train to the end of the plan, from the newest whole checkpoint if there is one.
+
+        on_locked   called when the folder is this process's alone, before anything is read or written there
+        Raises Interrupted after a signal and TrainingStopped when recovery failed; both after saving.
+        """
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        with durable.lock(self.folder.lock, f"process {os.getpid()}"), self._signals():
+            on_locked()
+            durable.sweep(self.folder.path)
+            if self.folder.checkpoints.is_dir():
+                durable.sweep(self.folder.checkpoints)
+            self._restore()
+            log = RunLog(self.folder.log, after_step=self.step, tensorboard=self.config.tensorboard)
+            self.show.start(self._headline())
+            try:
+                self._train(log)
+                self._finish(log)
+            finally:
+                log.close()
+                self.show.stop()
+
+    def _train(self, log: RunLog) -> None:
+        """Step to the end of the plan; each pass of the outer loop starts from a checkpoint."""
+        checkpoint_due = Every.of("checkpoint_every", self.config.checkpoint_every)
+        preview_due = Every.of("preview_every", self.config.preview_every)
+        meter = _Meter(self)
+        if self.step == 0 and self._saved < 0:
+            self._save(required=True)  # proves before the first step that the disk takes what must last
+        while self.plan.progress(self.step) < 1:
+            self._check_signal()
+            try:
+                for _ in self._steps(meter):
+                    if meter.due(self.plan.progress(self.step) >= 1):
+                        self._report(meter, log)
+                    if preview_due.due(self.step):
+                        self._preview(log)
+                    if checkpoint_due.due(self.step):
+                        self._save()
+                    self._check_signal()
+            except NonFinite as fault:
+                self._roll_back(fault)
+
+    def _steps(self, meter: _Meter) -> Iterator[None]:
+        """Take steps until the plan's end, yielding after each."""
+        loader = Loader(
+            self.dataset,
+            batch_size=self.batch_size,
+            seed=self.config.seed,
+            flip=self.flip,
+            workers=self.workers,
+            start=self.step,
+        )
+        mark = time.monotonic()
+        try:
+            for raw in loader:
+                self._one_step(raw, loader, meter)
+                self.step += 1
+                self.state.averages.update(self.step - 1)
+                if self.step % _CHECK_EVERY == 0:
+                    self._check_weights()
+                yield
+                mark, before = time.monotonic(), mark
+                self.seconds += mark - before
+                self.plan.observe(self.step, self.seconds)
+                if self.plan.progress(self.step) >= 1:
+                    return
+        finally:
+            loader.close()
+
+    def _one_step(self, raw: Any, loader: Loader, meter: _Meter) -> None:
+        """One step on one batch; a batch whose loss or gradient is not finite is skipped, a few times."""
+        images = self.step * self.batch_size
+        batch = to_batch(raw, self.device, self.arithmetic.memory_format)
+        progress = self.plan.progress(self.step)
+        factor = optimizers.schedule(self.config, progress=progress, images=images)
+        self.stepper.set_lr(factor * self.recovery.lr_scale)
+        try:
+            meter.add(self.stepper.step(batch, self.step, images))
+            self.recovery.healthy()
+        except NonFinite as fault:
+            names = [self.dataset.ids[row] for row in loader.indices(self.step)[:3]]
+            if not self.recovery.skip():
+                raise
+            self.show.notice(f"step {self.step}: {fault}; skipped the batch of {', '.join(names)} …")
+
+    def _finish(self, log: RunLog) -> None:
+        """Save the end of the run, choose between the averages, and hand the model out."""
+        if self.validation is not None and len(self.model.phases()) == 1:
+            self.weights, losses = inference.best_weights(
+                self.model, self.state.averages, self.validation, seed=self.config.seed
+            )
+            log.write(self.step, {f"validation/{name}": loss for name, loss in losses.items()})
+        if self._saved != self.step or not self.folder.model.exists():
+            self._save(required=True)
+        if self._previewed != self.step:
+            self._preview(log)
+        model = self._handed_out(inference.FIT_IMAGES_FINAL)
+        durable.publish_folder(self.folder.model, self._bundle(model), about={"format": bundle.FORMAT})
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def _save(self, *, required: bool = False) -> None:
+        """Publish a checkpoint; a full disk is forgiven twice in a row, unless the checkpoint is required."""
+        self._check_weights()
+        model = self._handed_out(inference.FIT_IMAGES)
+        plain = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "plan": self.plan.state(),
+            "best": self.best,
+            "weights": self.weights,
+            "skips": self.recovery.skips,
+        }
+        try:
+            if self.validation is not None and len(self.model.phases()) == 1:
+                plain["best"] = self._publish_best(model)
+            checkpoint.save(self.folder.checkpoints, self.state, self._bundle(model), plain)
+            checkpoint.prune(self.folder.checkpoints, self.config.keep)
+            self._failed_saves, self._saved = 0, self.step
+        except DiskError as error:
+            self._failed_saves += 1
+            if required or self._failed_saves >= _FAILED_SAVES:
+                raise
+            self.show.notice(f"checkpoint of step {self.step} not saved: {error}; trying again at the next")
+
+    def _publish_best(self, model: Model) -> float:
+        """Publish `best/` if the validation loss is the lowest so far; returns the lowest."""
+        assert self.validation is not None
+        loss = inference.validation_loss(model, self.validation, seed=self.config.seed)
+        if self.step and loss < self.best:
+            self.best = loss
+            durable.publish_folder(self.folder.best, self._bundle(model), about={"format": bundle.FORMAT})
+        return self.best
+
+    def _restore(self) -> None:
+        """Go on from the newest whole checkpoint, if there is one."""
+        self.recovery.rollbacks = _read_rollbacks(self.folder)
+        newest, problems = checkpoint.newest_valid(self.folder.checkpoints)
+        for problem in problems:
+            self.show.notice(f"{problem}; using an older checkpoint")
+        if newest is None:
+            return
+        plain = checkpoint.load(newest, self.state)
+        self.step = self._saved = plain["step"]
+        self.seconds, self.best, self.weights = plain["seconds"], plain["best"], plain["weights"]
+        self.recovery.skips = plain["skips"]
+        self.plan = _resumed(Plan.from_state(plain["plan"]), self.config)
+
+    def _roll_back(self, fault: NonFinite) -> None:
+        """Return to the newest checkpoint with a lower learning rate; TrainingStopped when that has not helped."""
+        may_go_on = self.recovery.roll_back()
+        durable.write_file(self.folder.recoveries, json.dumps(self.recovery.state()).encode())
+        newest, _ = checkpoint.newest_valid(self.folder.checkpoints)
+        if not may_go_on or newest is None:
+            raise TrainingStopped(
+                f"{fault} at step {self.step}, after {self.recovery.rollbacks - 1} rollbacks with lower "
+                f"learning rates; "
+                f"last checkpoint is {newest}; try --set lr={self._lowest_lr():.1e} or --set clip=1"
+            )
+        at = self.step
+        self._restore()
+        self.recovery.skips = 0
+        self.show.notice(
+            f"step {at}: {fault}; back to step {self.step} with {self.recovery.lr_scale:g} of the learning rate"
+        )
+
+    def _check_weights(self) -> None:
+        """Raise NonFinite when a weight or an average is not finite, so that none such is ever published."""
+        named = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        averages = [pair for average in self.state.averages.tensors().values() for pair in average.items()]
+        bad = first_not_finite([*named.items(), *averages])
+        if bad is not None:
+            phases = self.model.phases()
+            owner = next((name for name, owned in phases.items() if any(p is named[bad] for p in owned)), "model")
+            raise NonFinite(owner, f"weight {bad!r}")
+
+    def _handed_out(self, images: int) -> Model:
+        model = inference.assemble(self.model, self.state.averages, self.weights)
+        inference.fit_density(model, self.dataset, seed=self.config.seed, images=images)
+        return model
+
+    def _bundle(self, model: Model) -> Mapping[str, Callable[[], bytes]]:
+        return bundle.contents(model, self._about(), self.bank)
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "dataset": self.dataset.name,
+            "dataset_digest": self.dataset.digest,
+            "images_in_dataset": len(self.dataset),
+            "seed": self.config.seed,
+            "steps": self.step,
+            "images_shown": self.step * self.batch_size,
+            "weights": self.weights,
+            "minutes": round(self.seconds / 60, 2),
+        }
+
+    # --- what people see --------------------------------------------------------------------------------------------
+
+    def _report(self, meter: _Meter, log: RunLog) -> None:
+        values, rate = meter.take()
+        report = Report(self.step, self.plan.steps, self.plan.progress(self.step), self.seconds, rate, values)
+        rounded = {"images": self.step * self.batch_size, "seconds": round(self.seconds, 2), "images_per_second": rate}
+        log.write(self.step, rounded | values)
+        self.show.report(report)
+
+    def _preview(self, log: RunLog) -> None:
+        picture = previews.preview(
+            self._handed_out(inference.FIT_IMAGES), self.dataset, self.bank, seed=self.config.seed
+        )
+        self._previewed = self.step
+        log.picture(self.step, picture)
+        self.show.preview(previews.write(picture, self.folder.previews, self.step))
+
+    def _headline(self) -> str:
+        precision = "bf16" if self.arithmetic.bf16 else "fp32"
+        going = f"goes on from step {self.step:,}" if self.step else "starts"
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return (
+            f"{self.model.name} ({parameters / 1e6:.2f} M parameters) on {self.dataset.name}: "
+            f"{len(self.dataset):,} images, "
+            f"batch {self.batch_size}, {precision}, {self.device.type}; {going}"
+        )
+
+    def _lowest_lr(self) -> float:
+        return min(group["lr"] for optim in self.state.optimizers.values() for group in optim.param_groups)
+
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Note the first SIGINT or SIGTERM, to end after the step; the second ends at once, which harms nothing."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        try:
+            before = {number: signal.signal(number, self._on_signal) for number in handled}
+        except ValueError:  # not the main thread: signals are someone else's business
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        self._signal = number
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_DFL)
+
+    def _check_signal(self) -> None:
+        if self._signal is None:
+            return
+        if self._saved != self.step:
+            self._save(required=True)
+        raise Interrupted(
+            f"stopped at step {self.step:,}, saved. To go on: limner train --resume {self.folder.path}", self._signal
+        )
+
+
+class _Meter:
+    """Means of what steps gave since the last report, read off the device only then."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._since, self._images = time.monotonic(), 0
+
+    def add(self, log: StepLog) -> None:
+        for name, value in log.values.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._images += self._trainer.batch_size
+
+    def due(self, last: bool) -> bool:
+        return last or time.monotonic() - self._since >= _LOG_EVERY
+
+    def take(self) -> tuple[dict[str, float], float]:
+        """The means and images a second since the last call."""
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        rate = self._images / max(1e-9, time.monotonic() - self._since)
+        self._sums, self._counts, self._images, self._since = {}, {}, 0, time.monotonic()
+        return means, rate
+
+
+def _plan(config: TrainConfig) -> Plan:
+    if config.precise_length is not None:
+        return Plan.fixed(config.precise_length)
+    assert config.budget is not None
+    return Plan.timed(parse_duration("budget", config.budget))
+
+
+def _resumed(saved: Plan, config: TrainConfig) -> Plan:
+    """The plan to go on with: the saved one, unless the run was since given another length."""
+    asked = _plan(config)
+    same = asked.budget_seconds == saved.budget_seconds and (asked.budget_seconds or asked.steps == saved.steps)
+    return saved if same else asked
+
+
+def _read_rollbacks(folder: RunFolder) -> int:
+    return json.loads(folder.recoveries.read_bytes())["rollbacks"] if folder.recoveries.exists() else 0

@@ -1,0 +1,96 @@
+"""The settings of training, and what a model suggests for those left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ..errors import ConfigError
+from .plan import parse_duration
+
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+
+
+def _help(text: str, default: Any) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. `None` means: what the model suggests, or what is measured to be fastest on this device."""
+
+    seed: int = _help("of everything random in the run", 0)
+    budget: str | None = _help("wall-clock time to spend, for example 90s, 10m, 2h", None)
+    steps: int | None = _help("optimiser steps to take", None)
+    images: int | None = _help("images to show", None)
+    batch: int | None = _help("images a step", None)
+    accumulate: int = _help("parts a batch is taken in, to save memory", 1)
+    optimizer: OptimizerName | None = _help("of every phase", None)
+    lr: float | None = _help("learning rate of every phase", None)
+    betas: tuple[float, float] | None = _help("of Adam and AdamW", None)
+    weight_decay: float | None = _help("of AdamW; L2 penalty of the others", None)
+    momentum: float = _help("of SGD and RMSprop", 0.0)
+    lr_schedule: Literal["constant", "cosine", "linear"] | None = _help("of the learning rate over the run", None)
+    warmup_images: int | None = _help("images over which the learning rate rises from 0", None)
+    clip: float | None = _help("largest gradient norm of a phase; larger ones are scaled down", None)
+    ema_halflife_images: tuple[int, int] | None = _help("half-lives of the short and the long weight average", None)
+    precision: Literal["auto", "fp32", "bf16"] = _help("arithmetic of the network", "auto")
+    channels_last: bool | None = _help("memory layout of convolutions", None)
+    device: str = _help("auto, cpu, cuda, cuda:1, mps …", "auto")
+    checkpoint_every: str = _help("steps, or a time such as 2m, between checkpoints", "2m")
+    preview_every: str = _help("steps, or a time, between preview grids; 0 for none", "1m")
+    keep: int = _help("checkpoints to keep", 2)
+    tensorboard: bool = _help("write TensorBoard events when the package is installed", True)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "images", "batch", "accumulate", "keep"):
+            _positive(name, getattr(self, name))
+        if sum(value is not None for value in (self.budget, self.steps, self.images)) > 1:
+            raise ConfigError("budget, steps and images each set the length of the run; give one of them")
+        if self.lr is not None and not 0 < self.lr < 100:
+            raise ConfigError(f"lr={self.lr} is not between 0 and 100")
+        if self.clip is not None and self.clip <= 0:
+            raise ConfigError(f"clip={self.clip} is not positive; leave it out for no clipping")
+        if self.budget is not None:
+            parse_duration("budget", self.budget)
+        for name in ("checkpoint_every", "preview_every"):
+            interval(name, getattr(self, name))
+
+    @property
+    def precise_length(self) -> int | None:
+        """The number of steps when the settings fix it, else None (a time budget)."""
+        if self.steps is not None or self.images is None:
+            return self.steps
+        assert self.batch is not None
+        return max(1, self.images // self.batch)
+
+
+def resolve(config: TrainConfig, suggested: Mapping[str, Any]) -> TrainConfig:
+    """Fill what is open with the model's suggestions (its `training_defaults()`), then with Limner's."""
+    defaults: dict[str, Any] = {
+        "batch": suggested.get("batch", 64),
+        "lr_schedule": suggested.get("lr_schedule", "constant"),
+        "warmup_images": suggested.get("warmup_images", 0),
+        "clip": suggested.get("clip"),
+        "ema_halflife_images": tuple(suggested.get("ema_halflife_images", (2_000, 20_000))),
+    }
+    if config.budget is None and config.steps is None and config.images is None:
+        defaults["budget"] = "10m"
+    config = replace(config, **{key: value for key, value in defaults.items() if getattr(config, key, 0) is None})
+    assert config.batch is not None
+    if config.batch % config.accumulate:
+        raise ConfigError(f"batch={config.batch} does not split into accumulate={config.accumulate} equal parts")
+    return config
+
+
+def interval(name: str, text: str) -> tuple[int | None, float | None]:
+    """("500") -> (500 steps, None); ("2m") -> (None, 120.0 seconds); ("0") -> (None, None): never."""
+    if text.isdecimal():
+        return (int(text) or None, None)
+    return (None, parse_duration(name, text))
+
+
+def _positive(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ConfigError(f"{name}={value} is not positive")

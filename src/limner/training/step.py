@@ -1,0 +1,121 @@
+"""One training step: run the model's losses in the order it yields them, and step the optimiser of each phase.
+
+It knows nothing of data, time, checkpoints or recovery. A loss is back-propagated into its own phase's parameters
+alone, which costs what freezing the others would cost and leaves no stray gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..model import Loss, Model, Step
+from ..rng import StepRng, generator
+from ..types import Batch
+from .precision import Arithmetic
+
+
+class NonFinite(Exception):
+    """A loss or a gradient of `phase` is not finite; nothing of that phase was stepped."""
+
+    def __init__(self, phase: str, what: str) -> None:
+        super().__init__(f"{what} of phase {phase!r} is not finite")
+        self.phase, self.what = phase, what
+
+
+@dataclass
+class StepLog:
+    """What one step gave, as tensors on the device: reading them can wait until they are shown."""
+
+    values: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, name: str, value: Tensor, share: float) -> None:
+        value = value.detach() * share
+        self.values[name] = self.values[name] + value if name in self.values else value
+
+
+class Stepper:
+    """Takes training steps of one model."""
+
+    def __init__(
+        self,
+        model: Model,
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        *,
+        arithmetic: Arithmetic,
+        device: torch.device,
+        seed: int,
+        clip: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        self.model, self.optimizers, self.phases = model, optimizers, model.phases()
+        self.arithmetic, self.device = arithmetic, device
+        self.seed, self.clip, self.accumulate = seed, clip, accumulate
+        self._base_lr = {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in optimizers.items()}
+
+    def set_lr(self, factor: float) -> None:
+        """Scale every phase's learning rate."""
+        for phase, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self._base_lr[phase] * factor
+
+    def step(self, batch: Batch, index: int, images: int) -> StepLog:
+        """Take step `index` on `batch`, after `images` images. Raises NonFinite before it would do harm.
+
+        With `accumulate` = n the batch is taken in n parts whose losses run in lockstep, so that each optimiser step
+        sees the gradient of the whole batch. Batch statistics (BatchNorm) are those of a part.
+        """
+        log = StepLog()
+        # dropout and the like draw from torch's own generator, which is therefore a function of (seed, step) too
+        torch.manual_seed(int(generator(self.seed, "torch", index).integers(2**62)))
+        parts = [self._part(batch, index, images, part) for part in range(self.accumulate)]
+        while True:
+            losses = [self._advance(part) for part in parts]
+            if losses[0] is None:
+                return log
+            self._update(losses, log)
+
+    def _part(self, batch: Batch, index: int, images: int, part: int) -> Iterator[Loss]:
+        """The losses of one part of the batch, with that part's share of the step's noise."""
+        size = len(batch) // self.accumulate
+        start, stop = part * size, (part + 1) * size
+        rng = StepRng(self.seed, index, start=start, stop=stop, total=len(batch), device=self.device)
+        rows = batch if self.accumulate == 1 else batch.rows(start, stop)
+        return self.model.losses(rows, Step(index, images, rng))
+
+    def _advance(self, part: Iterator[Loss]) -> Loss | None:
+        with self.arithmetic.autocast(self.device):
+            return next(part, None)
+
+    def _update(self, losses: list[Loss | None], log: StepLog) -> None:
+        """Back-propagate the parts of one loss and step its phase."""
+        share = 1 / len(losses)
+        phase = losses[0].phase  # type: ignore[union-attr]
+        parameters, optimizer = self.phases[phase], self.optimizers[phase]
+        optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for loss in losses:
+            assert loss is not None and loss.phase == phase, "all parts of a batch yield the same phases"
+            (loss.value * share if share != 1 else loss.value).backward(inputs=parameters)
+            total = total + loss.value.detach() * share
+            for name, value in loss.terms.items():
+                log.add(f"{phase}/{name}", value, share)
+        norm = self._clipped_norm(parameters)
+        # one test for both: a loss that is not finite with finite gradients is caught as well
+        if not torch.isfinite(total + norm):
+            optimizer.zero_grad(set_to_none=True)
+            raise NonFinite(phase, "the loss" if not torch.isfinite(total) else "the gradient")
+        optimizer.step()
+        log.values[f"{phase}/loss"] = total
+        log.values[f"{phase}/gradient_norm"] = norm
+
+    def _clipped_norm(self, parameters: list[torch.nn.Parameter]) -> Tensor:
+        """The norm of the phase's gradient before clipping; clips it when asked to."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
+        return norm

@@ -1,0 +1,115 @@
+"""What flows through Limner: the description of a data set and a batch of it.
+
+Shapes are written (B, C, H, W): batch, channels, height, width. At the borders images are uint8 (H, W, C); inside they
+are float32 in [-1, 1]. One convention serves every task: `image` is what should come out, `source` is what goes in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+AttributeKind = Literal["categorical", "binary", "multilabel", "continuous"]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One column of the attribute table, and how it is laid out in the encoded vector.
+
+    kind          encoded as                                width
+    categorical   one-hot over `values`                     len(values)
+    binary        -1 (the first value) or +1 (the second)   1
+    multilabel    -1 or +1 for each of `values`             len(values)
+    continuous    (x - mean) / std                          1
+
+    A missing value is encoded as zeros, with `known` False.
+    """
+
+    name: str
+    kind: AttributeKind
+    values: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def width(self) -> int:
+        return len(self.values) if self.kind in ("categorical", "multilabel") else 1
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model must know of its data: the shape of an image and what it can be conditioned on."""
+
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def attribute_width(self) -> int:
+        """Length of the encoded attribute vector."""
+        return sum(attribute.width for attribute in self.attributes)
+
+
+@dataclass
+class Condition:
+    """What a picture should show.
+
+    label        (B,)     int64 class index; -1 where unknown
+    attributes   (B, A)   float32, encoded as described in Attribute; 0 where unknown
+    known        (B, A)   bool, False where the attribute is missing
+    text         B strings
+    """
+
+    label: Tensor | None = None
+    attributes: Tensor | None = None
+    known: Tensor | None = None
+    text: list[str] | None = None
+
+    def rows(self, start: int, stop: int) -> Condition:
+        """Rows start to stop of every part."""
+
+        def cut(part):
+            return None if part is None else part[start:stop]
+
+        return Condition(cut(self.label), cut(self.attributes), cut(self.known), cut(self.text))
+
+    def to(self, device: torch.device | str) -> Condition:
+        """The same condition with its tensors on `device`."""
+
+        def move(part):
+            return None if part is None else part.to(device)
+
+        return Condition(move(self.label), move(self.attributes), move(self.known), self.text)
+
+
+@dataclass
+class Batch:
+    """A batch as the models see it.
+
+    image       (B, C, H, W)    float32 in [-1, 1]: what should come out
+    condition                   class, attributes and text of each image
+    source      (B, c, h, w)    float32 in [-1, 1]: what goes in, for image-to-image models
+    """
+
+    image: Tensor
+    condition: Condition
+    source: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Rows start to stop of every part."""
+        source = None if self.source is None else self.source[start:stop]
+        return replace(self, image=self.image[start:stop], condition=self.condition.rows(start, stop), source=source)
