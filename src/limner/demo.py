@@ -1,0 +1,239 @@
+"""The demonstration: `python -m limner.demo` trains two models on OpenMoji in a few minutes and makes a page of it.
+
+It uses nothing but the public Python interface, so it is also the longest example of that interface.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+import limner
+
+from .data import Dataset
+from .durable import write_file
+from .errors import ConfigError
+from .images.grid import grid
+from .images.metadata import encode_png
+from .training import log
+from .training.folder import RunFolder
+from .training.plan import parse_duration
+from .training.show import TerminalShow
+
+DATA = "builtin:openmoji"
+READING = {"resolution": 32, "flip": True}
+GAN_SHARE = 0.7  # of the time; the autoencoder needs less
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture of the page."""
+
+    title: str
+    text: str
+    file: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m limner.demo", description=__doc__)
+    parser.add_argument("--out", default="demo", help="folder to write; must not hold an earlier demonstration")
+    parser.add_argument("--budget", default="5m", help="training time in all, for example 90s or 5m")
+    given = parser.parse_args(arguments)
+    try:
+        page = run(Path(given.out), parse_duration("budget", given.budget))
+    except limner.LimnerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"\nOpen {page}")
+    return 0
+
+
+def run(out: Path, seconds: float) -> Path:
+    """Train both models for `seconds` in all and write the pictures and index.html; returns the page's path."""
+    if (out / "index.html").exists():
+        raise ConfigError(f"{out} holds an earlier demonstration; remove it or choose another --out")
+    started = time.monotonic()
+    data = limner.open_data(DATA, _reading())
+    print(f"{len(data):,} pictures of OpenMoji, {data.spec.height}×{data.spec.width}")
+    vae = _train("vae", out, seconds * (1 - GAN_SHARE))
+    gan = _train("gan", out, seconds * GAN_SHARE)
+    figures = [_data(data, out), *_over_time(gan, out), *_gan_figures(gan, out), *_vae_figures(vae, data, out)]
+    gan.sample(16, seed=0).save(out / "samples")
+    page = _page(figures, [vae, gan], seconds=time.monotonic() - started, attribution=data.report.attribution)
+    write_file(out / "index.html", page.encode())
+    return out / "index.html"
+
+
+def _reading():
+    from .config import from_dict
+    from .data import DataConfig
+
+    return from_dict(DataConfig, READING)
+
+
+def _train(model: str, out: Path, seconds: float) -> limner.Trained:
+    return limner.train(
+        model,
+        DATA,
+        out=out / "runs" / model,
+        data_config=READING,
+        budget=f"{seconds:.0f}s",
+        preview_every=f"{max(2.0, seconds / 12):.0f}s",
+        show=TerminalShow(),
+    )
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def _save(out: Path, name: str, images: np.ndarray, *, columns: int, scale: int = 2) -> str:
+    out.mkdir(parents=True, exist_ok=True)
+    write_file(out / f"{name}.png", encode_png(grid(images, columns=columns, scale=scale)))
+    return f"{name}.png"
+
+
+def _data(data: Dataset, out: Path) -> Figure:
+    rows = np.linspace(0, len(data) - 1, 48).astype(int)
+    file = _save(out, "data", data.images[rows], columns=12)
+    return Figure("The data", f"48 of the {len(data):,} pictures that the models learn from.", file)
+
+
+def _over_time(gan: limner.Trained, out: Path) -> list[Figure]:
+    """The run's own previews, from the first to the last."""
+    assert gan.run is not None
+    previews = sorted(gan.run.previews.glob("*.png"))
+    chosen = [previews[place] for place in sorted({0, len(previews) // 6, len(previews) // 2, len(previews) - 1})]
+    figures = []
+    for place, path in enumerate(chosen):
+        write_file(out / f"time-{place}.png", path.read_bytes())
+        text = f"step {int(path.stem):,}, the same noise each time"
+        figures.append(Figure(f"Samples over time, {place + 1} of {len(chosen)}", text, f"time-{place}.png"))
+    return figures
+
+
+def _gan_figures(gan: limner.Trained, out: Path) -> list[Figure]:
+    figures = [
+        Figure(
+            "New pictures",
+            "From the GAN, not chosen: pictures 0 to 63 of seed 0.",
+            _save(out, "gan-samples", gan.sample(64, seed=0).images, columns=16),
+        ),
+        Figure(
+            "From one picture to another",
+            "Walking through the GAN's latent space between four random pictures.",
+            _save(out, "gan-interpolation", gan.interpolate(n=4, steps=5, seed=4).images, columns=16),
+        ),
+    ]
+    if gan.data.classes:
+        rows = [gan.sample(12, seed=3, label=label).images for label in gan.data.classes]
+        text = f"One row for each group of the data, the same noise in every row: {', '.join(gan.data.classes)}."
+        file = _save(out, "gan-classes", np.concatenate(rows), columns=12)
+        figures.append(Figure("By class", text, file))
+    return figures
+
+
+def _vae_figures(vae: limner.Trained, data: Dataset, out: Path) -> list[Figure]:
+    images = data.images[np.linspace(0, len(data) - 1, 12).astype(int)]
+    pairs = np.concatenate([images, vae.reconstruct(images).images])
+    ends = images[[1, 4, 7, 10]]
+    return [
+        Figure(
+            "Reconstructions",
+            "Above, pictures of the data; below, what the autoencoder keeps of them.",
+            _save(out, "vae-reconstructions", pairs, columns=12),
+        ),
+        Figure(
+            "Between pictures of the data",
+            "The autoencoder encodes four pictures, and decodes the way between them.",
+            _save(out, "vae-interpolation", vae.interpolate(images=ends, steps=5).images, columns=16),
+        ),
+        Figure(
+            "Samples of the autoencoder",
+            "Softer than the GAN's, and far quicker to learn.",
+            _save(out, "vae-samples", vae.sample(32, seed=0).images, columns=16),
+        ),
+    ]
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 3rem auto; padding: 0 1rem; color: #222 }
+h1 { font-weight: 650; margin-bottom: 0 } h2 { margin: 2.5rem 0 .2rem; font-size: 1.15rem } p { margin: .2rem 0 .8rem }
+img { max-width: 100%; image-rendering: pixelated; border-radius: 6px; border: 1px solid #ddd }
+.time { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 1rem }
+pre { background: #f4f4f2; padding: 1rem; border-radius: 6px; overflow-x: auto } svg { width: 100%; height: auto }
+small, .muted { color: #666 }
+"""
+
+
+def _page(figures: list[Figure], models: list[limner.Trained], *, seconds: float, attribution: str) -> str:
+    over_time = [figure for figure in figures if figure.file.startswith("time-")]
+    others = [figure for figure in figures if figure not in over_time]
+    strips = "".join(
+        f'<div><img src="{figure.file}" alt="{escape(figure.text)}"><br><small>{escape(figure.text)}</small></div>'
+        for figure in over_time
+    )
+    sections = [_section(others[0]), f'<h2>Learning</h2><div class="time">{strips}</div>', *map(_section, others[1:])]
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Limner demonstration</title><style>{_STYLE}</style>"
+        f'<h1>Limner</h1><p class="muted">Two image generators, trained on this machine in '
+        f"{seconds / 60:.1f} minutes.</p>"
+        + "".join(sections)
+        + "".join(map(_curves, models))
+        + f"<h2>Next</h2><pre>{escape(_next_commands(models[-1]))}</pre><small>{escape(attribution)}</small></html>"
+    )
+
+
+def _section(figure: Figure) -> str:
+    picture = f'<img src="{figure.file}" alt="{escape(figure.title)}">'
+    return f"<h2>{escape(figure.title)}</h2><p>{escape(figure.text)}</p>{picture}"
+
+
+def _curves(model: limner.Trained) -> str:
+    """The losses of a run over its steps, each scaled to its own range."""
+    assert model.run is not None
+    lines = log.read(model.run.log)
+    names = [name for name in (lines[-1] if lines else {}) if name.endswith("/loss")]
+    colours = ("#2563a8", "#c2571a", "#3b7d3b")
+    curves = "".join(_curve(lines, name, colour) for name, colour in zip(names, colours, strict=False))
+    legend = ", ".join(
+        f'<span style="color:{colour}">{escape(name.removesuffix("/loss"))}</span>'
+        for name, colour in zip(names, colours, strict=False)
+    )
+    title = f"<h2>Losses of {escape(model.name)}</h2><p>{legend}; {lines[-1]['step']:,} steps</p>" if lines else ""
+    return f'{title}<svg viewBox="0 0 800 160" role="img">{curves}</svg>'
+
+
+def _curve(lines: list[dict], name: str, colour: str) -> str:
+    points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+    if len(points) < 2:
+        return ""
+    steps, values = np.array(points, dtype=float).T
+    low, high = np.quantile(values, [0.01, 0.99])
+    x = 800 * steps / steps[-1]
+    y = 150 - 140 * np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def _next_commands(gan: limner.Trained) -> str:
+    assert isinstance(gan.run, RunFolder)
+    return (
+        f"limner sample {gan.run.path} -n 64 --seed 1 --grid more.png      # more pictures\n"
+        f"limner train --resume {gan.run.path} --budget 30m                # longer training makes better ones\n"
+        "limner train gan path/to/your/images --resolution 64 --budget 30m   # your own"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
