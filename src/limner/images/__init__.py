@@ -1,0 +1,1 @@
+"""Images as uint8 (H, W, C) arrays: reading, resizing, grids and PNG metadata. Imports no torch."""
