@@ -1,0 +1,82 @@
+"""How the images of a data set are read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import ConfigError, unknown
+
+MAX_SIDE = 4096
+_COLOURS = {
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+    "gray": (128, 128, 128),
+    "grey": (128, 128, 128),
+    "red": (255, 0, 0),
+    "green": (0, 128, 0),
+    "blue": (0, 0, 255),
+}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How the images of a data set are read. Raises ConfigError for a value that cannot be used."""
+
+    resolution: str | int | None = field(
+        default=None,
+        metadata={
+            "help": "64 or 96x64 (height x width); by default the size that most images share when no side exceeds 64, "
+            "else a square power of two near the median short side, at most 64"
+        },
+    )
+    fit: Literal["crop", "pad", "squash"] = field(
+        default="crop", metadata={"help": "how an image of another shape is fitted: crop, pad or squash"}
+    )
+    channels: int | None = field(
+        default=None,
+        metadata={"help": "1 gray, 3 colour, 4 with transparency; by default what the data has"},
+    )
+    background: str = field(
+        default="white", metadata={"help": "colour that transparency is laid on: a name or #rrggbb"}
+    )
+    flip: bool = field(default=False, metadata={"help": "mirror half of the images left to right, anew in every epoch"})
+    max_bad: float = field(default=0.05, metadata={"help": "stop when a larger share of the images cannot be decoded"})
+    workers: int = field(default=0, metadata={"help": "processes that gather batches; 0 is fastest from the cache"})
+
+    def __post_init__(self) -> None:
+        parse_resolution(self.resolution)
+        parse_colour(self.background)
+        if self.fit not in ("crop", "pad", "squash"):
+            raise ConfigError(unknown("fit", self.fit, ("crop", "pad", "squash")))
+        if self.channels not in (None, 1, 3, 4):
+            raise ConfigError(f"channels={self.channels} is not possible; use 1, 3 or 4, or leave it out")
+        if not 0 <= self.max_bad <= 1:
+            raise ConfigError(f"max_bad={self.max_bad} is not a share; use a number from 0 to 1")
+        if self.workers < 0:
+            raise ConfigError(f"workers={self.workers} is negative; use 0 or more")
+
+
+def parse_resolution(resolution: str | int | None) -> tuple[int, int] | None:
+    """(height, width) of "64", 64 or "96x64"; None stays None."""
+    if resolution is None:
+        return None
+    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×]\s*(\d{1,5})\s*)?", str(resolution))
+    height = int(match[1]) if match else 0
+    width = int(match[2] or match[1]) if match else 0
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise ConfigError(
+            f"resolution={resolution!r} is not a size; use 64 or 96x64 (height x width), each side 1 to {MAX_SIDE}"
+        )
+    return height, width
+
+
+def parse_colour(colour: str) -> tuple[int, int, int]:
+    """(red, green, blue) of a colour name or #rrggbb."""
+    name = colour.strip().lower()
+    if name in _COLOURS:
+        return _COLOURS[name]
+    if match := re.fullmatch(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", name):
+        return int(match[1], 16), int(match[2], 16), int(match[3], 16)
+    raise ConfigError(f"{unknown('colour', colour, _COLOURS)}; or write it as #rrggbb")

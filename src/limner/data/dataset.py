@@ -1,0 +1,143 @@
+"""An opened data set: decoded images in one array, and what is known of each."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..types import DataSpec
+from .report import LoadReport
+
+RESIDENT = 256 << 20  # bytes of a mapped file that may stay in this process's memory; the page cache keeps the rest
+
+
+@dataclass
+class RawBatch:
+    """A batch as it lies in the cache.
+
+    image        (B, H, W, C)   uint8
+    label        (B,)           int64; -1 where unknown; None when the data has no classes
+    attributes   (B, A)         float32; None when the data has no attributes
+    known        (B, A)         bool
+    text         B strings; None when the data has no captions
+    """
+
+    image: np.ndarray
+    label: np.ndarray | None = None
+    attributes: np.ndarray | None = None
+    known: np.ndarray | None = None
+    text: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+@dataclass
+class Tables:
+    """What is known of each image, row by row, besides its pixels.
+
+    labels       (N,)     int64, -1 where unknown
+    attributes   (N, A)   float32, encoded as types.Attribute describes
+    known        (N, A)   bool
+    captions     one tuple per row, or an empty list when there are none at all
+    """
+
+    ids: list[str]
+    labels: np.ndarray
+    attributes: np.ndarray
+    known: np.ndarray
+    captions: list[tuple[str, ...]]
+
+    def rows(self, start: int, stop: int) -> Tables:
+        """Rows start to stop of every part."""
+        cut = slice(start, stop)
+        return Tables(self.ids[cut], self.labels[cut], self.attributes[cut], self.known[cut], self.captions[cut])
+
+
+class Pixels:
+    """Decoded images (N, H, W, C) uint8, read-only: a part of a mapped file, or an array in memory."""
+
+    def __init__(self, where: Path | np.ndarray, shape: tuple[int, int, int, int], first: int = 0) -> None:
+        self._where, self._shape, self._first = where, shape, first
+        self._open()
+
+    def _open(self) -> None:
+        self._mapped: mmap.mmap | None = None
+        self._gathered = 0
+        rows, row = self._shape[0], int(np.prod(self._shape[1:]))
+        if isinstance(self._where, Path):
+            with self._where.open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            flat = np.frombuffer(self._mapped, np.uint8, rows * row, self._first * row)
+            self.images = flat.reshape(self._shape)
+        else:
+            self.images = self._where[self._first : self._first + rows]
+        self._drops = self._mapped is not None and hasattr(mmap, "MADV_DONTNEED") and self.images.nbytes > RESIDENT
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """(B, H, W, C) copies of the rows at `indices`."""
+        rows = self.images[indices]
+        if self._drops:
+            self._gathered += rows.nbytes
+            if self._gathered > RESIDENT and self._mapped is not None:
+                self._mapped.madvise(mmap.MADV_DONTNEED)  # else every page read once counts as this process's memory
+                self._gathered = 0
+        return rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"where": self._where, "shape": self._shape, "first": self._first}  # a loader's process maps it anew
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._where, self._shape, self._first = state["where"], state["shape"], state["first"]
+        self._open()
+
+
+class Dataset:
+    """One split of a data set, or all of it.
+
+    images       (N, H, W, C)   uint8, read-only, mapped from the cache
+    labels       (N,)           int64, -1 where unknown
+    attributes   (N, A)         float32, encoded as types.Attribute describes
+    known        (N, A)         bool
+    captions     N tuples of strings; an empty list when there are none at all
+    ids          N names
+    digest       hex key of the contents, the settings and the split: equal digests mean equal data
+    """
+
+    def __init__(
+        self, pixels: Pixels, tables: Tables, *, spec: DataSpec, name: str, digest: str, report: LoadReport
+    ) -> None:
+        self._pixels = pixels
+        self.spec, self.name, self.digest, self.report = spec, name, digest, report
+        self.ids, self.labels, self.captions = tables.ids, tables.labels, tables.captions
+        self.attributes, self.known = tables.attributes, tables.known
+
+    @property
+    def images(self) -> np.ndarray:
+        return self._pixels.images
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, indices: np.ndarray, pick: np.ndarray | None = None) -> RawBatch:
+        """The rows at `indices` (B,), as copies.
+
+        pick   (B,) in [0, 1): which of its captions each image gets; the first by default
+        """
+        batch = RawBatch(self._pixels.gather(indices))
+        if self.spec.classes:
+            batch.label = self.labels[indices]
+        if self.spec.attributes:
+            batch.attributes, batch.known = self.attributes[indices], self.known[indices]
+        if self.captions:
+            pick = np.zeros(len(indices)) if pick is None else pick
+            batch.text = [_picked(self.captions[i], p) for i, p in zip(indices.tolist(), pick.tolist(), strict=True)]
+        return batch
+
+
+def _picked(captions: tuple[str, ...], pick: float) -> str:
+    return captions[int(pick * len(captions))] if captions else ""
