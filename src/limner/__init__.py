@@ -19,16 +19,18 @@ _PUBLIC = {
     "resume": ".api",
     "load": ".api",
     "open_data": ".data",
+    "DataConfig": ".data",
     "Trained": ".api",
+    "Dataset": ".data",
     "Pictures": ".api",
     "LimnerError": ".errors",
 }
 
-__all__ = ["LimnerError", "Pictures", "Trained", "__version__", "load", "open_data", "resume", "train"]
+__all__ = ["DataConfig", "Dataset", "LimnerError", "Pictures", "Trained", "__version__", "load", "open_data", "resume", "train"]
 
 if TYPE_CHECKING:
     from .api import Pictures, Trained, load, resume, train
-    from .data import open_data
+    from .data import DataConfig, Dataset, open_data
     from .errors import LimnerError
 
 
