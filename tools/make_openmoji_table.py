@@ -97,7 +97,7 @@ def families(captions: list[str], pictures: list[np.ndarray]) -> list[int]:
     keys = [re.sub(r"\S+(-thirty| o'clock|o'clock)", "clock", PERSON.sub("", caption)).strip() for caption in captions]
     alike = [(keys.index(key), index) for index, key in enumerate(keys)]
     sketches = [near.sketch(picture) for picture in pictures]
-    twins = near.near_pairs(np.stack([s.gray for s in sketches]), np.stack([s.tint for s in sketches]))
+    twins = near.near_pairs(np.stack([s.gray for s in sketches]), np.stack([s.tint for s in sketches]), margin=1.5)
     number = list(range(len(captions)))
     for members in near.groups(np.concatenate([np.array(alike), twins]), len(captions)):
         for index in members:

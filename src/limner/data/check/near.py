@@ -55,14 +55,15 @@ def sketch(pixels: np.ndarray, background: Colour = WHITE) -> Sketch:
     return Sketch(np.rint(gray).astype(np.uint8), np.rint(tint).clip(-128, 127).astype(np.int8))
 
 
-def near_pairs(gray: np.ndarray, tint: np.ndarray) -> np.ndarray:
+def near_pairs(gray: np.ndarray, tint: np.ndarray, *, margin: float = 1.0) -> np.ndarray:
     """Pairs (P, 2) of indices i < j of near duplicates, in order.
 
-    gray   (N, 16, 16)     uint8     tint   (N, 2, 4, 4)   int8
+    gray     (N, 16, 16)   uint8     tint   (N, 2, 4, 4)   int8
+    margin   how much farther apart than usual two pictures may be; above 1 for a split that must not leak
     """
     low = _low_frequencies(gray)
     apart = _typical_distance(low)
-    radius, slack = np.clip(0.4 * apart, 0.004, 0.1), np.clip(apart / 6, 0.001, 0.045)
+    radius, slack = margin * np.clip(0.4 * apart, 0.004, 0.1), margin * np.clip(apart / 6, 0.001, 0.045)
     found = [
         pairs[_same_tint(gray, tint, pairs) & (_aligned(gray[pairs[:, 0]], gray[pairs[:, 1]]) >= 1 - slack)]
         for pairs in _candidates(low, float(radius))
