@@ -269,6 +269,9 @@ def add_gif() -> None:
     comment = b"!\xfe" + make.sub_blocks(b"hello " * 90)
     add("gif comment", make.gif([comment, plain], W, H, colours), rgb)
     add("gif 1x1", make.gif([make.gif_frame(indices[:1, :1])], 1, 1, colours), rgb[:1, :1])
+    around = np.zeros((H, W), int)
+    around[1:5, 2:6] = indices[:4, :4]
+    add("gif small frame", make.gif([make.gif_frame(indices[:4, :4], left=2, top=1)], W, H, colours), colours[around])
     ramp = np.repeat(np.arange(256)[:, None], 3, axis=1)
     add("gif gray", make.gif([plain], W, H, ramp), indices)
 

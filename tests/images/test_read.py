@@ -156,6 +156,14 @@ def test_inspect_states_depth_and_orientation():
     assert (turned.width, turned.height, turned.orientation) == (6, 8, 6)
 
 
+def test_xmp_turns_nothing():
+    """Pillow applied a TIFF's XMP orientation in decoding, where the header states none."""
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    shape = {"width": 8, "height": 6, "bits": [8, 8, 8], "photometric": 2}
+    data = make.tiff([RGB.tobytes()], tags={700: ("B", list(xmp))}, **shape)
+    np.testing.assert_array_equal(decode(data), RGB)
+
+
 def test_inspect_counts_many_frames_without_decoding_them():
     frame = make.gif_frame(draw(4, 4, 4))
     data = make.gif([frame] * 100_000, 4, 4, draw(5, 256, 3))
@@ -295,6 +303,26 @@ def test_only_regular_files_are_read(kind, tmp_path, monkeypatch):
         for read in (decode, inspect, read_bytes):
             with pytest.raises(BadImage, match=r"a\.png"):
                 read(path)
+
+
+def test_a_fifo_put_in_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
+    """Between the look at a path and its opening, it can be replaced."""
+    path, file = tmp_path / "a.png", tmp_path / "b.png"
+    os.mkfifo(path)
+    file.write_bytes(b"")
+    status = file.stat()
+    monkeypatch.setattr(os, "stat", lambda path: status)
+    with at_most(1), pytest.raises(BadImage, match="not a regular file"):
+        decode(path)
+
+
+def test_refused_entries_leave_no_file_open(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"?")
+    before = len(os.listdir("/proc/self/fd"))
+    for path in [tmp_path, tmp_path / "absent.png", tmp_path / "bad.png"] * 20:
+        with pytest.raises(BadImage):
+            decode(path)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_name_with_a_nul_is_a_bad_image():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from limner.errors import ConfigError, ModelError
+from ..errors import ConfigError, ModelError
 
 CHECKER_SIDE, CHECKER_LIGHT, CHECKER_DARK = 8, 255, 228
 CAPTION_SIZE, CAPTION_MARGIN = 13, 4

@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from limner.errors import BadImage
-
+from ..errors import BadImage
 from .directory import (
     BITS,
     HEIGHT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limner.errors import BadImage
+from ..errors import BadImage
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from limner.errors import BadImage, ConfigError
-
+from ..errors import BadImage, ConfigError
 from .limits import DEFAULT_LIMITS, Limits
 from .read import read_text
 

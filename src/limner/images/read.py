@@ -17,6 +17,7 @@ Nothing else in Limner opens an image. What comes out, by what the file holds:
 | YCbCr, CIE Lab (TIFF)               | converted to sRGB                                                              |
 | EXIF orientation 1 … 8              | applied                                                                        |
 | animations, multi-page              | the first frame; nothing after it is decoded                                   |
+| GIF frame smaller than its screen   | surrounded by the transparent colour, or without one by colour 0               |
 | ICC profile, gamma, chromaticities  | ignored: samples are taken as sRGB, so pixels do not depend on a colour engine |
 | text, EXIF, GPS, XMP                | never reach the pixels and are never copied to an output                       |
 | damaged or cut short                | BadImage, never a picture that is half gray                                    |
@@ -53,8 +54,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from limner.errors import BadImage, ConfigError
-
+from ..errors import BadImage, ConfigError
 from .colour import WHITE, Colour, orient, with_channels
 from .headers import Header, count_frames, first_gif_frame_only, read_header
 from .limits import DEFAULT_LIMITS, Limits, check_size
@@ -177,18 +177,25 @@ def read_text(source: bytes | Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[
 
 
 def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """The contents of a regular file. Anything else (FIFO, socket, device, folder) is refused without being read."""
+    """The contents of a regular file; anything else (FIFO, socket, device, folder) is refused without being opened."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # O_NONBLOCK: a FIFO would wait
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BadImage(f"{path}: not a regular file")
-            if status.st_size > limits.file_bytes:
-                raise BadImage(f"{path}: {status.st_size} bytes exceed the limit of {limits.file_bytes}")
-            return file.read(limits.file_bytes + 1)
+        _check_regular(path, os.stat(path), limits)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO put here since would wait
+        try:
+            _check_regular(path, os.fstat(descriptor), limits)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(limits.file_bytes)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise BadImage(f"{path}: cannot be read: {error}") from error
+
+
+def _check_regular(path: Path, status: os.stat_result, limits: Limits) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise BadImage(f"{path}: not a regular file")
+    if status.st_size > limits.file_bytes:
+        raise BadImage(f"{path}: {status.st_size} bytes exceed the limit of {limits.file_bytes}")
 
 
 @contextmanager
@@ -202,6 +209,7 @@ def _reader(source: bytes | Path, limits: Limits) -> Iterator[tuple[bytes, Heade
             lean = first_gif_frame_only(data, limits) if header.format == "GIF" else data
             with _READERS[header.format](io.BytesIO(lean)) as image:
                 check_size(*image.size, limits)
+                image.info.pop("xmp", None)  # Pillow would turn a TIFF by what its XMP says, EXIF or not
                 yield data, header, image
     except BadImage as error:
         raise BadImage(f"{name}: {error}") from None

@@ -7,8 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from limner.errors import ConfigError, unknown
-
+from ..errors import ConfigError, unknown
 from .colour import WHITE, Colour, luma
 
 Fit = Literal["crop", "pad", "squash"]
