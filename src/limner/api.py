@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ from torch import Tensor
 from . import __version__, bundle, durable, models
 from .config import from_dict, to_dict
 from .data import DataConfig, Dataset, open_data
+from .data.fill import Progress
 from .data.loader import Loader, to_batch
+from .data.names import few
 from .errors import ConfigError, DataError
 from .images.grid import grid, to_uint8
-from .images.metadata import encode_png
+from .images.metadata import encode_png, picture_text, read_record
 from .model import Encodes
 from .rng import generator
 from .tasks import conditions, generate, interpolate, reconstruct
@@ -42,6 +44,7 @@ def train(
     config: Mapping[str, Any] | None = None,
     data_config: DataConfig | Mapping[str, Any] | None = None,
     show: Show | None = None,
+    progress: Progress | None = None,
     **training: Any,
 ) -> Trained:
     """Train a model of the catalogue on images, in the run folder `out`, and return it.
@@ -50,6 +53,7 @@ def train(
     data          a folder, archive or `builtin:` name (see `limner.open_data`)
     config        settings of the model, by name
     data_config   how images are read: resolution, fit, channels, flip …
+    progress      called with (images decoded, images in all) while data is read that is not in the cache
     training      fields of TrainConfig: budget="10m", steps=…, batch=…, lr=…, seed=…
 
     Raises ConfigError for a setting that cannot be used or a folder that already holds a run, DataError for data that
@@ -65,13 +69,13 @@ def train(
     )
     model_config = models.configure(model, config or {})
     train_config = from_dict(TrainConfig, training, where="train")
-    dataset = open_data(data, reading, split="train")
-    run = {"model": model, "config": to_dict(model_config), "data": {"path": str(data), **to_dict(reading)}}
+    dataset = open_data(data, reading, split="train", progress=progress)
+    run = {"model": model, "config": to_dict(model_config), "data": {"path": _absolute(data), **to_dict(reading)}}
     run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
     return _run(folder, run, train_config, dataset, show)
 
 
-def resume(out: str | Path, *, show: Show | None = None, **changes: Any) -> Trained:
+def resume(out: str | Path, *, show: Show | None = None, progress: Progress | None = None, **changes: Any) -> Trained:
     """Go on with the run in folder `out` exactly where its newest checkpoint stands, and return the model.
 
     changes   a new length (steps, images or budget), checkpoint_every, preview_every, keep, tensorboard
@@ -87,7 +91,7 @@ def resume(out: str | Path, *, show: Show | None = None, **changes: Any) -> Trai
         saved |= {"steps": None, "images": None, "budget": None}
     train_config = from_dict(TrainConfig, {**saved, **changes}, where="train")
     reading = {key: value for key, value in run["data"].items() if key != "path"}
-    dataset = open_data(run["data"]["path"], from_dict(DataConfig, reading), split="train")
+    dataset = open_data(run["data"]["path"], from_dict(DataConfig, reading), split="train", progress=progress)
     if dataset.digest != run["dataset_digest"]:
         raise DataError(f"{run['data']['path']} has changed since {folder.path} began; start a new run on the new data")
     return _run(folder, run, train_config, dataset, show)
@@ -113,7 +117,37 @@ def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -
             raise ConfigError(f"{path} holds one set of weights only; weights={weights!r} needs a run folder")
         loaded.model.load_state_dict(checkpoint.weights(source, weights))
     loaded.model.to(pick_device(device))
-    return Trained(loaded, run if run.is_run else None)
+    return Trained(loaded, run if run.is_run else None, weights=weights)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a sampled picture again; every one carries its own as PNG text.
+
+    weights   as given to `load`; None for those that the run chose
+    """
+
+    index: int
+    seed: int
+    model: str
+    model_sha256: str
+    limner: str
+    options: dict[str, Any]
+    label: str | int | None = None
+    attributes: dict[str, str | float | bool | list[str]] | None = None
+    weights: Literal["raw", "ema_short", "ema_long"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise ConfigError(f"index={self.index} is negative")
+
+    @classmethod
+    def read(cls, picture: str | Path) -> Recipe:
+        """The recipe in a PNG file; raises ConfigError when there is none, BadImage when the file is not a picture."""
+        record = read_record(Path(picture))
+        if record is None or "task" in record:
+            raise ConfigError(f"{picture} does not say how it was made; only pictures of `sample` can be made again")
+        return from_dict(cls, record, where=f"{picture}")
 
 
 @dataclass(frozen=True)
@@ -131,7 +165,8 @@ class Pictures(Sequence[np.ndarray]):
 
     def png(self, index: int) -> bytes:
         """One picture as a PNG file that carries its settings as text."""
-        return encode_png(self.images[index], {"limner": json.dumps(self.settings[index])} if self.settings else None)
+        setting = self.settings[index]
+        return encode_png(self.images[index], picture_text(_in_words(setting, self.images[index].shape), setting))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write 000000.png, 000001.png, … by the index of each picture; returns the paths.
@@ -155,8 +190,8 @@ class Pictures(Sequence[np.ndarray]):
 class Trained:
     """A model ready to use. Its network is `network`; everything here returns finished pictures."""
 
-    def __init__(self, loaded: bundle.Bundle, run: RunFolder | None = None) -> None:
-        self._loaded, self.run = loaded, run
+    def __init__(self, loaded: bundle.Bundle, run: RunFolder | None = None, *, weights: str | None = None) -> None:
+        self._loaded, self.run, self._weights = loaded, run, weights
         self.network, self.about, self.sha256 = loaded.model, loaded.about, loaded.sha256
 
     @property
@@ -208,10 +243,20 @@ class Trained:
             options=chosen,
         )
         asked = {"label": label, "attributes": dict(attributes) if attributes else None}
-        common = {key: value for key, value in asked.items() if value is not None} | asdict(chosen)
+        common = asked | {"weights": self._weights, "options": asdict(chosen)}
         for indices, images in tiles:
             settings = tuple(self._setting(index, seed, common) for index in indices)
             yield Pictures(to_uint8(images.numpy()), settings)
+
+    def remake(self, recipe: Recipe) -> Pictures:
+        """The picture of a recipe, bit-equal on the same device; raises ConfigError when another model made it."""
+        if recipe.model_sha256 != self.sha256:
+            raise ConfigError(
+                f"the picture was made by {recipe.model} {recipe.model_sha256[:10]}, "
+                f"but this is {self.name} {self.sha256[:10]}; load the model that made it"
+            )
+        asked = {"label": recipe.label, "attributes": recipe.attributes}
+        return self.sample(seed=recipe.seed, first=recipe.index, **asked, **recipe.options)  # type: ignore[arg-type]
 
     def reconstruct(self, images: np.ndarray, condition: Condition | None = None) -> Pictures:
         """(N, H, W, C) uint8 of the model's shape -> the same pictures as the model remembers them."""
@@ -282,7 +327,7 @@ class Trained:
             "model_sha256": self.sha256,
             "limner": __version__,
         }
-        return identity | dict(common)
+        return identity | {key: value for key, value in common.items() if value is not None}
 
 
 def pick_device(name: str) -> torch.device:
@@ -300,6 +345,7 @@ def pick_device(name: str) -> torch.device:
 
 def _run(folder: RunFolder, run: dict[str, Any], config: TrainConfig, dataset: Dataset, show: Show | None) -> Trained:
     """Build the model, settle what was left open, write it down, train, and load the result."""
+    _tell(dataset, show or Show())
     device = pick_device(config.device)
     model_config = models.configure(run["model"], run["config"])
     torch.manual_seed(int(generator(config.seed, "weights").integers(2**62)))
@@ -325,6 +371,21 @@ def _run(folder: RunFolder, run: dict[str, Any], config: TrainConfig, dataset: D
     return load(folder.path)
 
 
+def _absolute(data: str | Path) -> str:
+    """Where the data is, from whatever folder the run is resumed."""
+    return str(data) if str(data).startswith("builtin:") else str(Path(data).expanduser().resolve())
+
+
+def _tell(dataset: Dataset, show: Show) -> None:
+    """What a person should know of the data before training on it."""
+    report = dataset.report
+    for text in [*report.notices, *report.warnings]:
+        show.notice(text)
+    if report.bad:
+        names = few([name for name, _ in report.bad], 3)
+        show.notice(f"{len(report.bad)} images cannot be decoded and are left out: {names}")
+
+
 def _arithmetic(model: Any, dataset: Dataset, config: TrainConfig, device: torch.device) -> Arithmetic:
     assert config.batch is not None
     loader = Loader(dataset, batch_size=config.batch, seed=config.seed)
@@ -335,6 +396,16 @@ def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | N
     """The validation split, when the data has one."""
     names = [name for name in ("val", "test") if dataset.report.splits.get(name)]
     return open_data(path, reading, split=names[0]) if names else None
+
+
+def _in_words(setting: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """The settings of one picture under the names that other image tools show."""
+    names = {"seed": "Seed", "index": "Index", "task": "Task", "label": "Label", "model": "Model"}
+    words = {name: setting[key] for key, name in names.items() if key in setting}
+    words |= {"Size": f"{shape[1]}x{shape[0]}", "Model hash": setting.get("model_sha256", "")[:10]}
+    options = {key.replace("_", " ").capitalize(): value for key, value in setting.get("options", {}).items()}
+    words |= {key: value for key, value in options.items() if value is not None}
+    return words | {"Version": f"limner {__version__}"}
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -62,16 +62,16 @@ def load(folder: Path) -> Bundle:
     Raises BadCheckpoint when a file is missing, altered, or of a newer format.
     """
     manifest = durable.verify(folder)
-    check_format(folder, manifest)
     try:
+        check_format(folder, manifest)
         saved = json.loads((folder / CONFIG).read_bytes())
         data = _data_spec(saved["data"])
         model = models.build(saved["model"], models.configure(saved["model"], saved["config"]), data)
         model.load_state_dict(read_tensors(folder / WEIGHTS))
         bank = Condition(**read_tensors(folder / CONDITIONS))  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        return Bundle(model.eval(), saved["about"], bank, manifest["files"][WEIGHTS]["sha256"])
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise BadCheckpoint(f"{folder} does not hold a model of this Limner: {error}") from error
-    return Bundle(model.eval(), saved["about"], bank, manifest["files"][WEIGHTS]["sha256"])
 
 
 def check_format(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ Types are checked by pydantic at this border; inside, everything is a plain froz
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -28,13 +29,16 @@ def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     known = [field.name for field in fields(cls)]
     for key in values:
         if key not in known:
-            raise ConfigError(unknown("key", _join(where, key), [_join(where, name) for name in known]))
+            raise ConfigError(unknown("key", _join(where, str(key)), [_join(where, name) for name in known]))
     try:
         return TypeAdapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # from the dataclass itself, which names the value in its message
+            raise ConfigError(f"{where}: {message}" if where else message) from None
         key = _join(where, ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part in known))
-        raise ConfigError(f"{key}={first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise ConfigError(f"{key}={reprlib.repr(first['input'])}: {message}") from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
 
@@ -50,7 +54,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets out more than its own error
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
@@ -74,9 +78,11 @@ def parse_value(text: str) -> Any:
     """A value as TOML writes it (3, 1e-3, true, [1, 2]), `none`, or else the text itself."""
     if text.lower() == "none":
         return None
+    if "\n" in text:  # more than one line would be more than one value
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # tomllib lets out more than its own error
         return text
 
 

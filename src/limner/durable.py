@@ -14,8 +14,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from . import errors
 
@@ -23,6 +24,7 @@ MANIFEST = "manifest.json"
 _TEMPORARY = ".tmp-"
 _TRASH = ".trash-"
 _REPLACED = ".old-"
+_held: set[TextIO] = set()  # lock files of this process
 
 
 def _operate(name: str, path: Path) -> None:
@@ -33,10 +35,25 @@ def write_file(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, durably: afterwards it holds the old bytes or the new, whatever happens."""
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
     with _disk_errors(path):
-        _write(temporary, data)
-        _operate("rename", path)
-        os.replace(temporary, path)
+        try:
+            _write(temporary, data)
+            _operate("rename", path)
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
         _sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, durably. Raises DiskError when one of them is not a folder."""
+    with _disk_errors(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+        for folder in reversed(missing):
+            _operate("mkdir", folder)
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
 
 
 def publish_folder(target: Path, contents: Mapping[str, Callable[[], bytes]], *, about: Mapping[str, object]) -> None:
@@ -47,10 +64,11 @@ def publish_folder(target: Path, contents: Mapping[str, Callable[[], bytes]], *,
     An existing `target` is replaced. Raises DiskError, leaving what was there before intact.
     """
     temporary = target.with_name(f"{_TEMPORARY}{os.getpid()}-{target.name}")
+    make_folder(target.parent)
     with _disk_errors(target):
         _operate("mkdir", temporary)
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         try:
             files = {name: _write(temporary / name, make()) for name, make in sorted(contents.items())}
             _write(temporary / MANIFEST, _signed({**about, "files": files}))
@@ -69,14 +87,15 @@ def remove_folder(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what dead processes left half-done in `folder`. Call it only while holding the folder's lock."""
-    for path in sorted(folder.glob(".*-*")):
-        target = path.with_name(path.name.removeprefix(_REPLACED))
-        if path.name.startswith(_REPLACED) and not target.exists():
-            _operate("rename", target)  # the crash fell between the two renames of a replacement
-            os.rename(path, target)
-        elif path.name.startswith((_TEMPORARY, _TRASH, _REPLACED)):
-            _operate("remove", path)
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    with _disk_errors(folder):
+        for path in sorted(folder.glob(".*-*")):
+            target = path.with_name(path.name.removeprefix(_REPLACED))
+            if path.name.startswith(_REPLACED) and not target.exists():
+                _operate("rename", target)  # the crash fell between the two renames of a replacement
+                os.rename(path, target)
+            elif path.name.startswith((_TEMPORARY, _TRASH, _REPLACED)):
+                _operate("remove", path)
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def verify(folder: Path) -> dict:
@@ -85,15 +104,12 @@ def verify(folder: Path) -> dict:
     Raises BadCheckpoint naming the file and what is wrong with it.
     """
     manifest = read_manifest(folder)
-    present = {path.name for path in folder.iterdir()} - {MANIFEST}
-    for name in sorted(present ^ set(manifest["files"])):
-        raise errors.BadCheckpoint(f"{folder / name} is {'not in the manifest' if name in present else 'missing'}")
-    for name, entry in manifest["files"].items():
-        path = folder / name
-        if path.stat().st_size != entry["bytes"]:
-            raise errors.BadCheckpoint(f"{path} has {path.stat().st_size} bytes; the manifest says {entry['bytes']}")
-        if _sha256(path) != entry["sha256"]:
-            raise errors.BadCheckpoint(f"{path} was altered: its SHA-256 differs from the manifest's")
+    try:
+        _verify_files(folder, manifest["files"])
+    except OSError as error:
+        raise errors.BadCheckpoint(f"{error.filename or folder} cannot be read: {error.strerror}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise errors.BadCheckpoint(f"{folder / MANIFEST} does not list files as Limner writes them") from None
     return manifest
 
 
@@ -120,17 +136,37 @@ def lock(path: Path, holder: str) -> Iterator[None]:
     holder   who is holding it, shown to whoever is refused
     Raises RunLocked at once when another process holds it.
     """
-    with _disk_errors(path), open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise errors.RunLocked(f"{path.parent} is in use by {file.read().strip() or 'another process'}") from None
-        file.seek(0)
-        file.truncate()
-        file.write(holder)
-        file.flush()
+    with _disk_errors(path):
+        file = open(path, "a+", encoding="utf-8")
+    _held.add(file)
+    try:
+        with _disk_errors(path):
+            _acquire(file, path, holder)
         yield
+    finally:
+        _held.discard(file)
+        file.close()
+
+
+def _acquire(file: TextIO, path: Path, holder: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise errors.RunLocked(f"{path.parent} is in use by {file.read().strip() or 'another process'}") from None
+    file.seek(0)
+    file.truncate()
+    file.write(holder)
+    file.flush()
+
+
+def _let_go() -> None:
+    """Close the locks in a forked child, such as a data worker: they must be free as soon as the parent is dead."""
+    for file in _held:
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _write(path: Path, data: bytes) -> dict[str, object]:
@@ -144,14 +180,33 @@ def _write(path: Path, data: bytes) -> dict[str, object]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
+def _verify_files(folder: Path, files: Mapping[str, Mapping[str, object]]) -> None:
+    """Raise BadCheckpoint unless `folder` holds exactly these files, with these sizes and checksums."""
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for name in sorted(present ^ set(files)):
+        raise errors.BadCheckpoint(f"{folder / name} is {'not in the manifest' if name in present else 'missing'}")
+    for name, entry in files.items():
+        path = folder / name
+        if path.stat().st_size != entry["bytes"]:
+            raise errors.BadCheckpoint(f"{path} has {path.stat().st_size} bytes; the manifest says {entry['bytes']}")
+        if _sha256(path) != entry["sha256"]:
+            raise errors.BadCheckpoint(f"{path} was altered: its SHA-256 differs from the manifest's")
+
+
 def _swap(temporary: Path, target: Path) -> None:
     """Rename `temporary` to `target`; what was there stands aside until then, where `sweep` finds it after a crash."""
     replaced = target.with_name(f"{_REPLACED}{target.name}")
     if target.exists():
+        shutil.rmtree(replaced, ignore_errors=True)  # left by a replacement whose last operation failed
         _operate("rename", replaced)
         os.rename(target, replaced)
-    _operate("rename", target)
-    os.rename(temporary, target)
+    try:
+        _operate("rename", target)
+        os.rename(temporary, target)
+    except OSError:
+        if replaced.exists():
+            os.rename(replaced, target)
+        raise
     _sync_folder(target.parent)
     if replaced.exists():
         _operate("remove", replaced)

@@ -28,10 +28,11 @@ def _word(purpose: str) -> int:
 
 def generator(seed: int, purpose: str, index: int = 0, subindex: int = 0) -> np.random.Generator:
     """The random stream of (seed, purpose, index, subindex)."""
+    # as uint64: a list that mixes numbers below and above 2^63 would pass through float64 and lose its low bits
+    key = np.array([seed & _MASK, _word(purpose)], np.uint64)
     # the low counter words count the draws; the two high words hold the index, so streams are 2^128 draws apart
-    return np.random.Generator(
-        np.random.Philox(key=[seed & _MASK, _word(purpose)], counter=[0, 0, index & _MASK, subindex & _MASK])
-    )
+    counter = np.array([0, 0, index & _MASK, subindex & _MASK], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 class Rng(Protocol):

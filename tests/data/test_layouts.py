@@ -174,6 +174,13 @@ def test_idx_that_is_not_intact_says_so(tmp_path, hurt):
         open_data(tmp_path)
 
 
+def test_idx_with_another_number_of_labels_is_refused(tmp_path):
+    write(tmp_path, {"train-images-idx3-ubyte": idx(pictures(3, channels=1)[..., 0])})
+    write(tmp_path, {"train-labels-idx1-ubyte": idx(np.array([1, 2]))})
+    with pytest.raises(DataError, match="3 images but .* 2 labels"):
+        open_data(tmp_path)
+
+
 def cifar_rows(images, *heads):
     labels = np.stack([np.asarray(head, np.uint8) for head in heads], axis=1)
     return np.concatenate([labels, images.transpose(0, 3, 1, 2).reshape(len(images), -1)], axis=1).tobytes()

@@ -17,7 +17,7 @@ def test_the_spread_of_pixels_is_learned(name):
     image, mean = noisy(0.1)
     model = observation(name, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    for _ in range(150):
+    for _ in range(120):
         optimizer.zero_grad()
         (-model.log_prob(image, mean).mean() / 64).backward()
         optimizer.step()
@@ -41,13 +41,13 @@ def test_the_optimal_gaussian_keeps_its_value_for_eval_mode_once_steps_are_taken
         model.log_prob(image, mean)
         model.after_step()
     in_training = model.log_prob(image, mean)
-    torch.testing.assert_close(model.eval().log_prob(image, mean), in_training)
-    assert not torch.allclose(model.log_prob(image[:8], mean[:8]), gaussian_log_prob(image[:8], mean[:8], before.sqrt()))
+    torch.testing.assert_close(model.eval().log_prob(image, mean), in_training, atol=1e-3, rtol=0)
+    assert model.variance < 0.2 * before
 
 
 @pytest.mark.parametrize("name", ["gaussian", "optimal_gaussian", "logistic"])
 def test_a_perfect_decoder_has_a_finite_likelihood(name):
-    """Images of one flat colour can be decoded exactly; a free deviation would then go to 0 and the density to infinity."""
+    """Flat images can be decoded exactly; a free deviation would then go to 0 and the density to infinity."""
     model, flat = observation(name, 1), torch.zeros(2, 1, 8, 8)
     for parameter in model.parameters():
         parameter.data.fill_(-1e4)

@@ -323,7 +323,7 @@ def test_a_resolution_that_cannot_be_halved_is_refused_with_the_nearest():
 
 def test_training_defaults_are_the_published_settings():
     def settings(name):
-        return GAN(GANConfig(**{**PRESETS[name][1], "width": 2}), DATA).training_defaults()["discriminator"]
+        return GAN(GANConfig(**{**PRESETS[name][1], "width": 2}), DATA).training_defaults()["phases"]["discriminator"]
 
     assert settings("dcgan") == {"optimizer": "adam", "lr": 2e-4, "betas": (0.5, 0.999)}
     assert settings("wgan") == {"optimizer": "rmsprop", "lr": 5e-5}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 from ..types import DataSpec
 from .report import LoadReport
 
-RESIDENT = 256 << 20  # bytes of a mapped file that may stay in this process's memory; the page cache keeps the rest
+RESIDENT = 256 << 20  # bytes; larger sets are read row by row, which is slower but takes no memory
 
 
 @dataclass
@@ -59,37 +61,37 @@ class Tables:
 
 
 class Pixels:
-    """Decoded images (N, H, W, C) uint8, read-only: a part of a mapped file, or an array in memory."""
+    """Decoded images (N, H, W, C) uint8, read-only: a part of a file, or an array in memory."""
 
     def __init__(self, where: Path | np.ndarray, shape: tuple[int, int, int, int], first: int = 0) -> None:
         self._where, self._shape, self._first = where, shape, first
         self._open()
 
     def _open(self) -> None:
-        self._mapped: mmap.mmap | None = None
-        self._gathered = 0
-        rows, row = self._shape[0], int(np.prod(self._shape[1:]))
-        if isinstance(self._where, Path):
-            with self._where.open("rb") as file:
-                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            flat = np.frombuffer(self._mapped, np.uint8, rows * row, self._first * row)
-            self.images = flat.reshape(self._shape)
-        else:
+        rows = self._shape[0]
+        self._row = int(np.prod(self._shape[1:]))  # bytes
+        self._handle: int | None = None
+        if not isinstance(self._where, Path):
             self.images = self._where[self._first : self._first + rows]
-        self._drops = self._mapped is not None and hasattr(mmap, "MADV_DONTNEED") and self.images.nbytes > RESIDENT
+            return
+        file = self._where.open("rb")
+        weakref.finalize(self, file.close)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.images = np.frombuffer(mapped, np.uint8, rows * self._row, self._first * self._row).reshape(self._shape)
+        if self.images.nbytes > RESIDENT and hasattr(os, "pread"):
+            self._handle = file.fileno()
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """(B, H, W, C) copies of the rows at `indices`."""
-        rows = self.images[indices]
-        if self._drops:
-            self._gathered += rows.nbytes
-            if self._gathered > RESIDENT and self._mapped is not None:
-                self._mapped.madvise(mmap.MADV_DONTNEED)  # else every page read once counts as this process's memory
-                self._gathered = 0
-        return rows
+        if self._handle is None:
+            return self.images[indices]
+        # a mapped page, and whatever the kernel maps around it, counts as this process's memory; what is read does not
+        places = ((indices + self._first) * self._row).tolist()
+        rows = bytearray().join([os.pread(self._handle, self._row, place) for place in places])
+        return np.frombuffer(rows, np.uint8).reshape(len(indices), *self._shape[1:])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"where": self._where, "shape": self._shape, "first": self._first}  # a loader's process maps it anew
+        return {"where": self._where, "shape": self._shape, "first": self._first}  # a loader's process opens it anew
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._where, self._shape, self._first = state["where"], state["shape"], state["first"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +22,8 @@ from .survey import Plan
 Progress = Callable[[int, int], None]  # (images done, images in all)
 
 THREADS = 2  # the decoders leave Python's lock while they work; more threads than that wait for it
-CHUNK = 64  # images that a thread decodes at a time
+CHUNK = 64  # images that a thread decodes at a time,
+CHUNK_BYTES = 16 << 20  # or as many rows as this holds
 WAITING = 4  # chunks that are under way or done ahead of the writer: what bounds the memory
 
 
@@ -66,8 +68,9 @@ def _array_blocks(source: ArraySource, plan: Plan, config: DataConfig) -> Iterat
 def _decoded(source: Source, plan: Plan, config: DataConfig) -> Iterator[_Block]:
     with ThreadPoolExecutor(THREADS, thread_name_prefix="decode") as pool:
         waiting: deque[Future[_Block]] = deque()
-        for start in range(0, len(source.records), CHUNK):
-            stop = min(start + CHUNK, len(source.records))
+        chunk = min(CHUNK, max(1, CHUNK_BYTES // math.prod(plan.shape)))
+        for start in range(0, len(source.records), chunk):
+            stop = min(start + chunk, len(source.records))
             waiting.append(pool.submit(_decode_chunk, source, range(start, stop), plan, config))
             if len(waiting) >= WAITING:
                 yield waiting.popleft().result()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
 from ..errors import ConfigError, unknown
+from . import gan_presets, vae_presets
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -42,17 +43,19 @@ class Entry:
         return cls
 
 
-def _entries(*entries: Entry) -> dict[str, Entry]:
-    return {entry.name: entry for entry in entries}
+def _entries(target: str, presets: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Entry]:
+    return {name: Entry(name, f"{__name__}.{target}", *preset) for name, preset in presets.items()}
 
 
-_AE, _VAE, _GAN = (f"{__name__}.{target}" for target in ("ae:Autoencoder", "vae:VAE", "gan:GAN"))
+_AUTOENCODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ae": ("autoencoder: compresses images to a latent vector; samples from a density fitted to the latents", {}),
+    "dae": ("denoising autoencoder: reconstructs clean images from noisy ones", {"noise": 0.3}),
+}
 
-CATALOGUE = _entries(
-    Entry("ae", _AE, "autoencoder: compresses images to a latent vector; samples from a density fitted to the latents"),
-    Entry("dae", _AE, "denoising autoencoder: reconstructs clean images from noisy ones", {"noise": 0.3}),
-    Entry("vae", _VAE, "convolutional variational autoencoder: stable on small data, soft pictures"),
-    Entry("gan", _GAN, "generative adversarial network with today's defaults: sharp pictures, good on little data"),
+CATALOGUE = (
+    _entries("ae:Autoencoder", _AUTOENCODERS)
+    | _entries("vae:VAE", vae_presets.PRESETS)
+    | _entries("gan:GAN", gan_presets.PRESETS)
 )
 
 

@@ -219,8 +219,7 @@ class GAN(Model):
         return {
             "batch": 64,
             "ema_halflife_images": (2_000, 10_000),
-            "discriminator": discriminator,
-            "generator": generator,
+            "phases": {"discriminator": discriminator, "generator": generator},
         }
 
     # --- use --------------------------------------------------------------------------------------------------------
@@ -238,7 +237,7 @@ class GAN(Model):
 
     def decode(self, latent: Tensor, condition: Condition) -> Tensor:
         """(B, *latent_shape) -> (B, C, H, W) in [-1, 1]."""
-        return self.generator(latent, self._encode(condition, len(latent)))
+        return self.generator(latent, self._encode(condition, len(latent))).clamp(-1, 1)
 
     @torch.no_grad()
     def sample(self, rng: Rng, condition: Condition, options: GANOptions) -> Tensor:

@@ -69,9 +69,7 @@ class VAEConfig:
         checks.at_least(self, 0, "depth", "beta", "kl_warmup_images", "capacity", "capacity_weight", "free_bits")
         checks.shares(self, "condition_dropout")
         if self.binarize == "dynamic" and self.likelihood != "bernoulli":
-            raise ConfigError(
-                f"binarize=dynamic does not fit likelihood={self.likelihood}; use likelihood=bernoulli"
-            )
+            raise ConfigError(f"binarize=dynamic does not fit likelihood={self.likelihood}; use likelihood=bernoulli")
         if self.free_bits and (self.importance > 1 or self.prior != "normal" or self.kl_schedule == "capacity"):
             raise ConfigError("free_bits needs a KL for each dimension: use importance=1, prior=normal and no capacity")
         if self.kl_schedule == "capacity" and self.importance > 1:

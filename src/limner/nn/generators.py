@@ -22,11 +22,11 @@ GeneratorName = Literal["dcgan", "mlp", "residual", "unet"]
 
 
 class Generator(nn.Module):
-    """`start`, then `body`, then tanh."""
+    """`start`, then `body`, then tanh where the network is `bounded`."""
 
-    def __init__(self, start: LatentStart | NoiseStart, body: nn.Module) -> None:
+    def __init__(self, start: LatentStart | NoiseStart, body: nn.Module, *, bounded: bool = True) -> None:
         super().__init__()
-        self.start, self.body = start, body
+        self.start, self.body, self.bounded = start, body, bounded
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -34,7 +34,8 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
         """latent (B, *latent_shape), condition (B, condition_width) -> (B, C, H, W) float32."""
-        return torch.tanh(self.body(self.start(latent, condition))).float()
+        image = self.body(self.start(latent, condition)).float()
+        return torch.tanh(image) if self.bounded else image
 
 
 class LatentStart(nn.Module):
@@ -146,7 +147,9 @@ def residual_generator(plan: Blueprint) -> Generator:
         layers += [nn.Conv2d(channels_in, channels_out, 1, bias=False), Upsample()]  # in this order, it costs a quarter
         layers += [ResidualBlock(channels_out, plan.norm) for _ in range(plan.blocks)]
     layers += [norm_layer(plan.norm, widths[-1]), nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], plan.shape[0], 3, padding=1)]
-    return _finish(Generator(LatentStart(plan, widths[0], plan.size), nn.Sequential(*layers)), plan)
+    body = nn.Sequential(*layers)
+    # no tanh: without normalisation it saturates early, all images turn one colour, and no gradient brings them back
+    return _finish(Generator(LatentStart(plan, widths[0], plan.size), body, bounded=False), plan)
 
 
 def unet_generator(plan: Blueprint) -> Generator:

@@ -44,9 +44,10 @@ class CouplingPrior(nn.Module):
     def log_prob(self, latent: Tensor) -> Tensor:
         """(..., D) -> (...) log density in nats."""
         log_volume = torch.zeros(latent.shape[:-1], device=latent.device)
-        for coupling in self.couplings:
-            latent, log_scale = coupling(latent)
-            log_volume = log_volume - log_scale.sum(-1)
+        with torch.autocast(latent.device.type, enabled=False):  # a log density is float32 all the way
+            for coupling in self.couplings:
+                latent, log_scale = coupling(latent)
+                log_volume = log_volume - log_scale.sum(-1)
         return log_volume - 0.5 * (latent.square() + math.log(2 * math.pi)).sum(-1)
 
     def transform(self, noise: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class _Coupling(nn.Module):
         nn.init.zeros_(self.network.last.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(..., kept + moved) -> (..., moved + kept) and the log scales (..., moved), in float32."""
+        """(..., kept + moved) -> (..., moved + kept) and the log scales (..., moved)."""
         kept, moved = x.split([self.kept, self.moved], dim=-1)
         shift, log_scale = self._affine(kept)
         return torch.cat([(moved - shift) * torch.exp(-log_scale), kept], dim=-1), log_scale
@@ -82,5 +83,5 @@ class _Coupling(nn.Module):
         return torch.cat([kept, moved * torch.exp(log_scale) + shift], dim=-1)
 
     def _affine(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        shift, log_scale = self.network(kept).float().chunk(2, dim=-1)
+        shift, log_scale = self.network(kept).chunk(2, dim=-1)
         return shift, self.LARGEST * torch.tanh(log_scale / self.LARGEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -106,9 +107,12 @@ def encode(attribute: Attribute, value: Asked) -> Tensor:
 
 def _number(attribute: Attribute, value: Asked) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ConfigError(f"{attribute.name}={value!r} is not a number, which this attribute is") from None
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{attribute.name}={value!r} is not a number, which this attribute is")
+    return number
 
 
 def _binary(attribute: Attribute, value: Asked) -> bool:

@@ -53,7 +53,8 @@ def generate(
     Bit-equal on a CPU for any choice of indices: see tiles.py.
     """
     parts = generate_tiles(model, indices, seed=seed, bank=bank, label=label, attributes=attributes, options=options)
-    return torch.cat([images for _, images in parts])
+    made = {index: image for tile, images in parts for index, image in zip(tile, images, strict=True)}
+    return torch.stack([made[index] for index in indices])
 
 
 def generate_tiles(
@@ -66,7 +67,7 @@ def generate_tiles(
     attributes: Mapping[str, conditions.Asked] | None = None,
     options: Any = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """As `generate`, a tile at a time: (indices, images), for showing and saving while more are made."""
+    """As `generate`, a tile at a time and in rising order: (indices, images), for showing while more are made."""
     need(model, Samples)
     options = options_of(model) if options is None else options
     wanted, device = set(indices), device_of(model)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import bundle, durable
-from ..errors import BadCheckpoint
+from ..errors import BadCheckpoint, ConfigError, unknown
 from ..model import Model
 from . import optimizers as optim
 from .ema import NAMES, Averages
@@ -71,13 +71,24 @@ def save(
 
 def load(folder: Path, state: TrainingState) -> dict[str, Any]:
     """Load one checkpoint into `state`, after checking every byte; returns the plain values."""
-    bundle.check_format(folder, durable.verify(folder))
+    bundle.check_format(folder, verify(folder))
     try:
         plain = json.loads((folder / STATE).read_bytes())
         state.load(bundle.read_tensors(folder / TENSORS))
     except (KeyError, ValueError, RuntimeError, OSError) as error:
         raise BadCheckpoint(f"{folder} does not fit this run: {error}") from error
     return plain
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, after checking every byte, and that it is of the step that its folder is named for.
+
+    Raises BadCheckpoint naming the file and what is wrong with it.
+    """
+    manifest = durable.verify(folder)
+    if manifest.get("step") != int(folder.name):
+        raise BadCheckpoint(f"{folder} holds a checkpoint of step {manifest.get('step')}: it was renamed or copied")
+    return manifest
 
 
 def existing(folder: Path) -> list[Path]:
@@ -92,21 +103,30 @@ def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:
     problems: list[str] = []
     for path in existing(folder):
         try:
-            durable.verify(path)
+            verify(path)
             return path, problems
         except BadCheckpoint as error:
             problems.append(str(error))
     return None, problems
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
-    for path in existing(folder)[keep:]:
+def prune(folder: Path, keep: int, *, step: int) -> None:
+    """Remove all but the newest `keep` checkpoints up to `step`, where the run stands.
+
+    Those beyond it go too: training went back past them because they are damaged, and must not crowd out whole ones.
+    """
+    beyond = [path for path in existing(folder) if int(path.name) > step]
+    for path in beyond + existing(folder)[len(beyond) + keep :]:
         durable.remove_folder(path)
 
 
 def weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """Weights of a checkpoint by name: raw, ema_short or ema_long, with the buffers of the raw model."""
+    """Weights of a checkpoint by name: raw, ema_short or ema_long, with the buffers of the raw model.
+
+    Raises ConfigError for another name.
+    """
+    if name not in ("raw", *NAMES):
+        raise ConfigError(unknown("weights", name, ("raw", *NAMES)))
     tensors = bundle.read_tensors(folder / TENSORS)
     raw = {path.removeprefix("raw/"): tensor for path, tensor in tensors.items() if path.startswith("raw/")}
     chosen = {path.removeprefix(f"{name}/"): t for path, t in tensors.items() if path.startswith(f"{name}/")}

@@ -66,9 +66,13 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """What config.json holds; raises ConfigError when this is not a run folder."""
         try:
-            return json.loads(self.config.read_bytes())
-        except (OSError, ValueError) as error:
+            values = json.loads(self.config.read_bytes())
+            missing = {"model", "config", "data", "train", "dataset_digest"}.difference(values)
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{self.path} is not a run folder: {self.config.name} cannot be read ({error})") from None
+        if missing:
+            raise ConfigError(f"{self.path} is not a run folder: {self.config.name} lacks {', '.join(sorted(missing))}")
+        return values
 
     def usable_model(self) -> Path:
         """The folder to load the model from: the finished model, else the newest whole checkpoint."""

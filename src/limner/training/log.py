@@ -25,14 +25,13 @@ class RunLog:
         if path.exists():
             kept = [line for line in _lines(path) if line.get("step", 0) <= after_step]
             durable.write_file(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self._file = open(path, "a", encoding="utf-8")  # closed by close()
+        self._file = open(path, "ab", buffering=0)  # closed by close(); without a buffer, a full disk cannot fail it
         self._events = _event_writer(path.parent, after_step) if tensorboard else None
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """One line; numbers that are not finite become null, which JSON has."""
         line = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
-        self._file.write(json.dumps({"step": step, **line}) + "\n")
-        self._file.flush()
+        self._file.write((json.dumps({"step": step, **line}) + "\n").encode())
         if self._events is not None:
             for key, value in values.items():
                 if isinstance(value, int | float):

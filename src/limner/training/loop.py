@@ -20,7 +20,7 @@ import torch
 from .. import __version__, bundle, durable
 from ..data.dataset import Dataset
 from ..data.loader import Loader, to_batch
-from ..errors import DiskError, Interrupted, TrainingStopped
+from ..errors import BadCheckpoint, DiskError, Interrupted, TrainingStopped
 from ..model import Model
 from ..tasks import conditions
 from . import checkpoint, inference, optimizers, previews
@@ -113,12 +113,11 @@ class Trainer:
         on_locked   called when the folder is this process's alone, before anything is read or written there
         Raises Interrupted after a signal and TrainingStopped when recovery failed; both after saving.
         """
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self.folder.path)
         with durable.lock(self.folder.lock, f"process {os.getpid()}"), self._signals():
             on_locked()
-            durable.sweep(self.folder.path)
-            if self.folder.checkpoints.is_dir():
-                durable.sweep(self.folder.checkpoints)
+            for folder in (self.folder.path, self.folder.checkpoints, self.folder.previews):
+                durable.sweep(folder)
             self._restore()
             log = RunLog(self.folder.log, after_step=self.step, tensorboard=self.config.tensorboard)
             self.show.start(self._headline())
@@ -134,11 +133,11 @@ class Trainer:
         checkpoint_due = Every.of("checkpoint_every", self.config.checkpoint_every)
         preview_due = Every.of("preview_every", self.config.preview_every)
         meter = _Meter(self)
-        if self.step == 0 and self._saved < 0:
-            self._save(required=True)  # proves before the first step that the disk takes what must last
         while self.plan.progress(self.step) < 1:
-            self._check_signal()
             try:
+                if self._saved < 0:
+                    self._save(required=True)  # proves before the first step that the disk takes what must last
+                self._check_signal()
                 for _ in self._steps(meter):
                     if meter.due(self.plan.progress(self.step) >= 1):
                         self._report(meter, log)
@@ -166,7 +165,7 @@ class Trainer:
                 self._one_step(raw, loader, meter)
                 self.step += 1
                 self.state.averages.update(self.step - 1)
-                if self.step % _CHECK_EVERY == 0:
+                if self.step % _CHECK_EVERY == 0 or self.plan.progress(self.step) >= 1:
                     self._check_weights()
                 yield
                 mark, before = time.monotonic(), mark
@@ -188,10 +187,10 @@ class Trainer:
             meter.add(self.stepper.step(batch, self.step, images))
             self.recovery.healthy()
         except NonFinite as fault:
-            names = [self.dataset.ids[row] for row in loader.indices(self.step)[:3]]
+            fault.batch = [self.dataset.ids[row] for row in loader.indices(self.step)[:3]]
             if not self.recovery.skip():
                 raise
-            self.show.notice(f"step {self.step}: {fault}; skipped the batch of {', '.join(names)} …")
+            self.show.notice(f"step {self.step}: {fault}; skipped")
 
     def _finish(self, log: RunLog) -> None:
         """Save the end of the run, choose between the averages, and hand the model out."""
@@ -199,7 +198,8 @@ class Trainer:
             self.weights, losses = inference.best_weights(
                 self.model, self.state.averages, self.validation, seed=self.config.seed
             )
-            log.write(self.step, {f"validation/{name}": loss for name, loss in losses.items()})
+            with self._not_vital("log"):
+                log.write(self.step, {f"validation/{name}": loss for name, loss in losses.items()})
         if self._saved != self.step or not self.folder.model.exists():
             self._save(required=True)
         if self._previewed != self.step:
@@ -225,7 +225,7 @@ class Trainer:
             if self.validation is not None and len(self.model.phases()) == 1:
                 plain["best"] = self._publish_best(model)
             checkpoint.save(self.folder.checkpoints, self.state, self._bundle(model), plain)
-            checkpoint.prune(self.folder.checkpoints, self.config.keep)
+            checkpoint.prune(self.folder.checkpoints, self.config.keep, step=self.step)
             self._failed_saves, self._saved = 0, self.step
         except DiskError as error:
             self._failed_saves += 1
@@ -238,14 +238,16 @@ class Trainer:
         assert self.validation is not None
         loss = inference.validation_loss(model, self.validation, seed=self.config.seed)
         if self.step and loss < self.best:
-            self.best = loss
             durable.publish_folder(self.folder.best, self._bundle(model), about={"format": bundle.FORMAT})
+            self.best = loss
         return self.best
 
     def _restore(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
         self.recovery.rollbacks = _read_rollbacks(self.folder)
         newest, problems = checkpoint.newest_valid(self.folder.checkpoints)
+        if newest is None and problems:
+            raise BadCheckpoint(f"no checkpoint of {self.folder.path} is whole: {problems[0]}; start a new run")
         for problem in problems:
             self.show.notice(f"{problem}; using an older checkpoint")
         if newest is None:
@@ -298,6 +300,7 @@ class Trainer:
             "dataset": self.dataset.name,
             "dataset_digest": self.dataset.digest,
             "images_in_dataset": len(self.dataset),
+            "attribution": self.dataset.report.attribution,
             "seed": self.config.seed,
             "steps": self.step,
             "images_shown": self.step * self.batch_size,
@@ -311,7 +314,8 @@ class Trainer:
         values, rate = meter.take()
         report = Report(self.step, self.plan.steps, self.plan.progress(self.step), self.seconds, rate, values)
         rounded = {"images": self.step * self.batch_size, "seconds": round(self.seconds, 2), "images_per_second": rate}
-        log.write(self.step, rounded | values)
+        with self._not_vital("log"):
+            log.write(self.step, rounded | values)
         self.show.report(report)
 
     def _preview(self, log: RunLog) -> None:
@@ -319,8 +323,17 @@ class Trainer:
             self._handed_out(inference.FIT_IMAGES), self.dataset, self.bank, seed=self.config.seed
         )
         self._previewed = self.step
-        log.picture(self.step, picture)
-        self.show.preview(previews.write(picture, self.folder.previews, self.step))
+        with self._not_vital("preview"):
+            log.picture(self.step, picture)
+            self.show.preview(previews.write(picture, self.folder.previews, self.step))
+
+    @contextmanager
+    def _not_vital(self, what: str) -> Iterator[None]:
+        """What is only to be looked at may fail to be written: a full disk shows itself at the next checkpoint."""
+        try:
+            yield
+        except OSError as error:
+            self.show.notice(f"{what} of step {self.step} not written: {error}")
 
     def _headline(self) -> str:
         precision = "bf16" if self.arithmetic.bf16 else "fp32"

@@ -74,4 +74,5 @@ def load_state_tensors(
         parameter = by_name[name]
         if value.shape == parameter.shape:
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)  # in the parameter's memory layout
-        optimizers[phase].state[parameter][slot] = value
+        # counts too: a fused optimiser keeps them on the device
+        optimizers[phase].state[parameter][slot] = value.to(parameter.device)

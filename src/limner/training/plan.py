@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..errors import ConfigError
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_REPLAN_AT = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97)  # shares of the time budget at which the speed is measured again
+_REPLAN_AT = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97)  # shares of the run at which the speed is measured again
 
 
 def parse_duration(name: str, text: str) -> float:
@@ -32,6 +32,7 @@ class Plan:
     knots: list[tuple[int, float]]
     budget_seconds: float | None = None
     replanned: int = 0  # how many of the times to plan again have passed
+    measured: tuple[int, float] = (0, 0.0)  # (step, seconds) from which on the speed is measured next
 
     @classmethod
     def fixed(cls, steps: int) -> Plan:
@@ -44,25 +45,32 @@ class Plan:
 
     def progress(self, step: int) -> float:
         """Share of the run that lies before `step`, in [0, 1]."""
-        start, done = next(knot for knot in reversed(self.knots) if knot[0] <= step)
-        return min(1.0, done + (1 - done) * (step - start) / max(1, self.steps - start))
+        after = sum(1 for knot in self.knots if knot[0] <= step)
+        start, done = self.knots[after - 1]
+        stop, then = self.knots[after] if after < len(self.knots) else (self.steps, 1.0)
+        return min(1.0, done + (then - done) * (step - start) / max(1, stop - start))
 
     def observe(self, step: int, seconds: float) -> None:
         """Plan again when it is time to: `step` steps took `seconds` of the budget in all.
 
-        The last tenth of the steps must still fit, so a slow machine shortens the run and never cuts off its end.
+        It is time by the clock or by the steps, whichever is further along, so that a run whose speed was misjudged
+        neither overruns nor ends with time to spare. A slow machine shortens the run and never cuts off its end.
         """
-        if self.budget_seconds is None or self.replanned == len(_REPLAN_AT) or step == 0:
+        if self.budget_seconds is None or step == 0:
             return
-        if seconds < _REPLAN_AT[self.replanned] * self.budget_seconds:
+        if step == 1 and seconds < self.budget_seconds / 2:
+            self.measured = (1, seconds)  # the first step pays for set-up and says little of the others
             return
-        while self.replanned < len(_REPLAN_AT) and seconds >= _REPLAN_AT[self.replanned] * self.budget_seconds:
-            self.replanned += 1
         here = self.progress(step)
+        passed = sum(1 for share in _REPLAN_AT if max(here, seconds / self.budget_seconds) >= share)
+        if passed <= self.replanned:
+            return
         if self.knots[-1][0] < step:
             self.knots.append((step, here))
-        remaining = max(0.0, self.budget_seconds - seconds) * step / seconds
-        self.steps = step + max(1, int(remaining))
+        since_step, since = self.measured
+        rate = (step - since_step) / max(1e-9, seconds - since)
+        self.steps = step + max(1, int(max(0.0, self.budget_seconds - seconds) * rate))
+        self.replanned, self.measured = passed, (step, seconds)
 
     def state(self) -> dict:
         """Plain values for the checkpoint."""
@@ -71,8 +79,10 @@ class Plan:
             "knots": self.knots,
             "budget_seconds": self.budget_seconds,
             "replanned": self.replanned,
+            "measured": self.measured,
         }
 
     @classmethod
     def from_state(cls, state: dict) -> Plan:
-        return cls(**{**state, "knots": [(int(step), float(done)) for step, done in state["knots"]]})
+        knots = [(int(step), float(done)) for step, done in state["knots"]]
+        return cls(**{**state, "knots": knots, "measured": tuple(state["measured"])})

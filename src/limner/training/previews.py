@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import durable
 from ..data.dataset import Dataset
 from ..data.loader import to_batch
 from ..images.grid import grid, to_uint8
@@ -32,10 +33,8 @@ def preview(model: Model, dataset: Dataset, bank: Condition, *, seed: int) -> np
 
 
 def write(picture: np.ndarray, folder: Path, step: int) -> Path:
-    """Save a preview as <step>.png, whole or not at all; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Save a preview as <step>.png, whole or not at all; returns its path. Raises DiskError."""
+    durable.make_folder(folder)
     path = folder / f"{step:08d}.png"
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(encode_png(picture))
-    temporary.replace(path)
+    durable.write_file(path, encode_png(picture))
     return path

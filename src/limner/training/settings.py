@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -48,14 +49,24 @@ class TrainConfig:
             _positive(name, getattr(self, name))
         if sum(value is not None for value in (self.budget, self.steps, self.images)) > 1:
             raise ConfigError("budget, steps and images each set the length of the run; give one of them")
-        if self.lr is not None and not 0 < self.lr < 100:
-            raise ConfigError(f"lr={self.lr} is not between 0 and 100")
-        if self.clip is not None and self.clip <= 0:
-            raise ConfigError(f"clip={self.clip} is not positive; leave it out for no clipping")
+        self._check_numbers()
         if self.budget is not None:
             parse_duration("budget", self.budget)
         for name in ("checkpoint_every", "preview_every"):
             interval(name, getattr(self, name))
+
+    def _check_numbers(self) -> None:
+        """Raise ConfigError for what an optimiser would refuse or choke on; NaN fails every comparison here."""
+        if self.lr is not None and not 0 < self.lr < 100:
+            raise ConfigError(f"lr={self.lr} is not between 0 and 100")
+        if self.clip is not None and not self.clip > 0:
+            raise ConfigError(f"clip={self.clip} is not positive; leave it out for no clipping")
+        for name in ("betas", "momentum"):
+            if not all(0 <= value < 1 for value in _listed(getattr(self, name))):
+                raise ConfigError(f"{name}={getattr(self, name)} is not at least 0 and below 1")
+        for name, least in {"weight_decay": 0, "warmup_images": 0, "ema_halflife_images": 1}.items():
+            if not all(least <= value < math.inf for value in _listed(getattr(self, name))):
+                raise ConfigError(f"{name}={getattr(self, name)} is below {least} or not finite")
 
     @property
     def precise_length(self) -> int | None:
@@ -89,6 +100,10 @@ def interval(name: str, text: str) -> tuple[int | None, float | None]:
     if text.isdecimal():
         return (int(text) or None, None)
     return (None, parse_duration(name, text))
+
+
+def _listed(value: Any) -> tuple:
+    return () if value is None else value if isinstance(value, tuple) else (value,)
 
 
 def _positive(name: str, value: int | None) -> None:

@@ -6,8 +6,9 @@ alone, which costs what freezing the others would cost and leaves no stray gradi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -22,8 +23,13 @@ class NonFinite(Exception):
     """A loss or a gradient of `phase` is not finite; nothing of that phase was stepped."""
 
     def __init__(self, phase: str, what: str) -> None:
-        super().__init__(f"{what} of phase {phase!r} is not finite")
+        super().__init__(phase, what)
         self.phase, self.what = phase, what
+        self.batch: list[str] = []  # names of images it happened on, as far as known
+
+    def __str__(self) -> str:
+        where = f" on the batch of {', '.join(self.batch)} …" if self.batch else ""
+        return f"{self.what} of phase {self.phase!r} is not finite{where}"
 
 
 @dataclass
@@ -66,17 +72,19 @@ class Stepper:
         """Take step `index` on `batch`, after `images` images. Raises NonFinite before it would do harm.
 
         With `accumulate` = n the batch is taken in n parts whose losses run in lockstep, so that each optimiser step
-        sees the gradient of the whole batch. Batch statistics (BatchNorm) are those of a part.
+        sees the gradient of the whole batch. Each loss is back-propagated before the next part's is made, so only one
+        graph is held at a time. Batch statistics (BatchNorm) are those of a part.
         """
         log = StepLog()
         # dropout and the like draw from torch's own generator, which is therefore a function of (seed, step) too
         torch.manual_seed(int(generator(self.seed, "torch", index).integers(2**62)))
         parts = [self._part(batch, index, images, part) for part in range(self.accumulate)]
         while True:
-            losses = [self._advance(part) for part in parts]
-            if losses[0] is None:
+            losses = map(self._advance, parts)
+            first = next(losses)
+            if first is None:
                 return log
-            self._update(losses, log)
+            self._update(first.phase, chain((first,), losses), log)
 
     def _part(self, batch: Batch, index: int, images: int, part: int) -> Iterator[Loss]:
         """The losses of one part of the batch, with that part's share of the step's noise."""
@@ -90,10 +98,9 @@ class Stepper:
         with self.arithmetic.autocast(self.device):
             return next(part, None)
 
-    def _update(self, losses: list[Loss | None], log: StepLog) -> None:
-        """Back-propagate the parts of one loss and step its phase."""
-        share = 1 / len(losses)
-        phase = losses[0].phase  # type: ignore[union-attr]
+    def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog) -> None:
+        """Back-propagate the parts of one loss as they are made, and step its phase."""
+        share = 1 / self.accumulate
         parameters, optimizer = self.phases[phase], self.optimizers[phase]
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)

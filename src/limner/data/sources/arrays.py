@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import BinaryIO
 
 import numpy as np
 
 from ...errors import BadImage, DataError
+from ..config import MAX_SIDE
 from .base import ArraySource, Record
 from .tree import Tree
 
-BLOCK = 512  # images that are read at a time
+MOST_ROWS = 512  # images that are read at a time,
+BLOCK_BYTES = 4 << 20  # or as many as this holds
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,33 @@ def _records(part: Part) -> Iterator[Record]:
         yield Record(f"{part.name}#{index:06d}", part.split, label, attributes=attributes)
 
 
-def read_exactly(file, count: int, name: str) -> bytes:
+def steps(count: int, row: int) -> Iterator[int]:
+    """`count` rows of `row` bytes, as the numbers of rows that are read at a time."""
+    most = min(MOST_ROWS, max(1, BLOCK_BYTES // max(1, row)))
+    for start in range(0, count, most):
+        yield min(most, count - start)
+
+
+def check_size(height: int, width: int, name: str) -> None:
+    """Raise DataError for images that no file of arrays sensibly holds."""
+    if max(height, width) > MAX_SIDE:
+        raise DataError(f"{name!r} says that its images are {height}x{width}; at most {MAX_SIDE} a side are read")
+
+
+def check_length(file: BinaryIO, count: int, name: str) -> None:
+    """Read through `count` bytes, so that a header cannot promise more images than there are. Raises BadImage."""
+    while count > 0:
+        count -= len(read_exactly(file, min(count, 1 << 20), name))
+
+
+def read_exactly(file: BinaryIO, count: int, name: str) -> bytes:
     """`count` bytes of a file. Raises BadImage when it ends before."""
     try:
         data = file.read(count)
     except OSError as error:
         raise BadImage(f"{name!r} cannot be read: {error}") from error
     if len(data) != count:
-        raise BadImage(f"{name!r} ends too early: {count - len(data)} of {count} bytes are missing; fetch it again")
+        raise BadImage(f"{name!r} ends too early: it should have {count - len(data)} bytes more; fetch it again")
     return data
 
 

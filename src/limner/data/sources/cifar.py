@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...errors import BadImage, DataError
-from .arrays import BLOCK, Part, PartsSource, class_names, read_exactly
+from .arrays import Part, PartsSource, class_names, read_exactly, steps
 from .base import SPLITS
 from .tree import Tree
 
@@ -63,8 +63,7 @@ def _part(tree: Tree, batch: str, names: list[str], coarse: list[str], heads: in
 
 def _blocks(tree: Tree, batch: str, heads: int, count: int) -> Iterator[np.ndarray]:
     with tree.open(batch) as file:
-        for start in range(0, count, BLOCK):
-            rows = min(BLOCK, count - start)
+        for rows in steps(count, heads + _PIXELS):
             data = np.frombuffer(read_exactly(file, rows * (heads + _PIXELS), batch), np.uint8)
             planes = data.reshape(rows, heads + _PIXELS)[:, heads:].reshape(rows, 3, 32, 32)
             yield planes.transpose(0, 2, 3, 1)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import DataError
-from .arrays import BLOCK, Part, PartsSource, class_names, read_exactly
+from .arrays import Part, PartsSource, check_length, check_size, class_names, read_exactly, steps
 from .base import SPLITS
 from .tree import Tree
 
@@ -68,6 +68,7 @@ def _split(name: str) -> str:
 def _part(tree: Tree, name: str, labels_name: str | None) -> Part:
     with _opened(tree, name) as file:
         shape = _image_shape(_header(file, name), name)
+        check_length(file, math.prod(shape), name)
     labels = None
     if labels_name:
         labels = _labels(tree, labels_name)
@@ -80,8 +81,7 @@ def _blocks(tree: Tree, name: str, shape: tuple[int, int, int, int]) -> Iterator
     row = math.prod(shape[1:])
     with _opened(tree, name) as file:
         _header(file, name)
-        for start in range(0, shape[0], BLOCK):
-            count = min(BLOCK, shape[0] - start)
+        for count in steps(shape[0], row):
             data = read_exactly(file, count * row, name)
             yield np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
 
@@ -124,4 +124,5 @@ def _image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]
         raise DataError(
             f"{name!r} has dimensions {shape}; images are (count, height, width) or with 1, 3 or 4 channels last"
         )
+    check_size(shape[1], shape[2], name)
     return shape[0], shape[1], shape[2], shape[3]

@@ -24,7 +24,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import DataError
-from .arrays import BLOCK, Part, PartsSource, class_names, read_exactly
+from .arrays import Part, PartsSource, check_length, check_size, class_names, read_exactly, steps
 from .base import SPLITS
 from .tree import Tree
 
@@ -88,8 +88,10 @@ def _key(keys: list[str], split: str, wanted: tuple[str, ...]) -> str | None:
 
 
 def _part(tree: Tree, name: str, split: str, images: str, labels: str | None) -> Part:
-    stored, dtype = _array_header(tree, name, images)
-    shape, planes_first = _image_shape(stored, name, images)
+    with _array(tree, name, images) as (file, stored, dtype):
+        shape, planes_first = _image_shape(stored, name, images)
+        check_size(shape[1], shape[2], name)
+        check_length(file, math.prod(shape) * dtype.itemsize, name)
     scale = _scale(tree, name, images, dtype)
     named = _labels(tree, name, labels) if labels else None
     if named is not None and len(named) != shape[0]:
@@ -140,8 +142,9 @@ def _scale(tree: Tree, name: str, key: str, dtype: np.dtype) -> _Scale:
 
 
 def _labels(tree: Tree, name: str, key: str) -> list[str]:
-    shape, dtype = _array_header(tree, name, key)
-    if dtype.kind not in "iubUS" or math.prod(shape) != shape[0]:
+    with _array(tree, name, key) as (_, shape, dtype):
+        pass
+    if not shape or dtype.kind not in "iubUS" or math.prod(shape) != shape[0]:
         raise DataError(f"{key!r} of {name!r} is {dtype} {shape}; labels are one whole number or text per image")
     return class_names(np.concatenate(list(_numbers(tree, name, key))))
 
@@ -171,16 +174,10 @@ def _array(tree: Tree, name: str, key: str) -> Iterator[tuple[BinaryIO, tuple[in
         yield file, shape, dtype  # type: ignore[misc]
 
 
-def _array_header(tree: Tree, name: str, key: str) -> tuple[tuple[int, ...], np.dtype]:
-    with _array(tree, name, key) as (_, shape, dtype):
-        return shape, dtype
-
-
 def _numbers(tree: Tree, name: str, key: str) -> Iterator[np.ndarray]:
     """The rows of an array, some hundreds at a time."""
     with _array(tree, name, key) as (file, shape, dtype):
-        row = math.prod(shape[1:])
-        for start in range(0, shape[0], BLOCK):
-            count = min(BLOCK, shape[0] - start)
-            data = read_exactly(file, count * row * dtype.itemsize, name)
+        row = math.prod(shape[1:]) * dtype.itemsize
+        for count in steps(shape[0], row):
+            data = read_exactly(file, count * row, name)
             yield np.frombuffer(data, dtype).reshape(count, *shape[1:])

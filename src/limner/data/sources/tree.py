@@ -116,7 +116,8 @@ class FolderTree(Tree):
 
     def _walk(self) -> list[str]:
         names: list[str] = []
-        waiting, seen = [""], set()
+        waiting = [""]
+        seen: set[tuple[int, int] | None] = {None}
         while waiting:
             folder = waiting.pop()
             below = []
@@ -125,9 +126,9 @@ class FolderTree(Tree):
                 if self._is_junk(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    if (status.st_dev, status.st_ino) not in seen:
-                        seen.add((status.st_dev, status.st_ino))
+                    identity = _identity(entry)
+                    if identity not in seen:  # a folder mounted inside itself would have no end
+                        seen.add(identity)
                         below.append(name + "/")
                 elif self._take(name, entry):
                     names.append(name)
@@ -174,6 +175,15 @@ class FolderTree(Tree):
         # ctime too: it moves even where a tool sets mtime back
         line = f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n"
         self._digest.update(os.fsencode(name) + line.encode())
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[int, int] | None:
+    """(device, inode) of a folder; None when it has just vanished."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def junk(name: str) -> str | None:

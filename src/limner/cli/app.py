@@ -1,0 +1,160 @@
+"""The commands by name, with what their help says. The module of a command is imported when it is used, so that help
+comes at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cyclopts import App, Parameter
+
+from .. import __version__
+
+
+class _Command(NamedTuple):
+    """One command: where its function is, and its help. `more` stands below the options."""
+
+    target: str  # "module:function", in this package
+    usage: str
+    summary: str
+    more: str
+
+
+_EXIT_CODES = """\
+Exit codes
+  0  done                                 7  training stopped: not finite
+  1  failed                              73  another process uses the run
+  2  a setting cannot be used            74  the disk refused
+  3  an optional package is missing     130  stopped by Ctrl-C
+  4  the data cannot be used            143  stopped by SIGTERM
+  5  the model cannot be used                (a run is saved first)
+
+Start here:  limner train vae builtin:openmoji --budget 5m
+"""
+
+_COMMANDS = {
+    "train": _Command(
+        "train:train",
+        "limner train MODEL DATA [OPTIONS] | limner train --resume RUN [OPTIONS]",
+        "Train a model on images, or go on with a run.",
+        """\
+A setting comes from its flag, else from --set, else from the --config file,
+else it is the default. --set reaches them all: `limner models MODEL`.
+
+Examples
+  limner train vae builtin:openmoji --budget 5m
+  limner train gan photos --resolution 64 --set width=48 --flip
+  limner train --resume runs/gan-photos-1 --budget 2h
+""",
+    ),
+    "sample": _Command(
+        "sample:sample",
+        "limner sample RUN [OPTIONS]",
+        "Make pictures with a trained model.",
+        """\
+Each picture carries its seed, its settings and the model's hash as PNG text.
+Without --out and --grid they go to samples/RUN-1, -2, … with a grid beside it.
+
+Examples
+  limner sample runs/gan-photos-1 -n 64 --grid grid.png
+  limner sample runs/gan-photos-1 --label cat --set truncation=1.5
+  limner sample runs/gan-photos-1 --from samples/gan-photos-1-1/000007.png
+""",
+    ),
+    "reconstruct": _Command(
+        "latent:reconstruct",
+        "limner reconstruct RUN IMAGES… [OPTIONS]",
+        "Show what a model keeps of images.",
+        """\
+The images are encoded and decoded again. In the grid each row of them has its
+reconstructions below it.
+
+Example
+  limner reconstruct runs/vae-photos-1 photos -n 32
+""",
+    ),
+    "interpolate": _Command(
+        "latent:interpolate",
+        "limner interpolate RUN [OPTIONS]",
+        "Walk through the latent space from one picture to the next.",
+        """\
+Examples
+  limner interpolate runs/gan-photos-1 -n 4 --steps 9 --grid walk.png
+  limner interpolate runs/vae-photos-1 --images a.png b.png
+""",
+    ),
+    "traverse": _Command(
+        "latent:traverse",
+        "limner traverse RUN [OPTIONS]",
+        "Move along single dimensions of the latent space.",
+        """\
+Example
+  limner traverse runs/vae-photos-1 --dimensions 0-4,7 --limit 2.5
+""",
+    ),
+    "models": _Command(
+        "models:models",
+        "limner models [NAME] [OPTIONS]",
+        "List the models, or all there is to know about one.",
+        "",
+    ),
+    "show": _Command(
+        "runs:show",
+        "limner show RUN [OPTIONS]",
+        "Say what a run is and how it stands.",
+        "",
+    ),
+    "verify": _Command(
+        "runs:verify",
+        "limner verify PATH [OPTIONS]",
+        "Check every byte of a run, a checkpoint or a model folder.",
+        "The exit code is 5 when something is damaged.\n",
+    ),
+    "doctor": _Command(
+        "doctor:doctor",
+        "limner doctor [OPTIONS]",
+        "Say what this machine offers, and how to get what is missing.",
+        "",
+    ),
+}
+
+_CHECK = _Command(
+    "data:check",
+    "limner data check DATA [OPTIONS]",
+    "Say what is wrong with data, and what it is good for.",
+    """\
+DATA is a folder, an archive, a file of arrays, or builtin:openmoji and the
+like. Nothing is changed. The exit code is 4 when training would refuse it.
+""",
+)
+
+
+def build() -> App:
+    """The command line, none of its commands imported yet."""
+    app = App(
+        name="limner",
+        help="Train, judge and use image generators on your own images.",
+        usage="Usage: limner COMMAND …        More: limner COMMAND -h",
+        help_epilogue=_EXIT_CODES,
+        version=__version__,
+        version_format="plaintext",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=()),
+        suppress_keyboard_interrupt=False,
+    )
+    data = App(name="data", help="Look at data before training on it.", help_epilogue="")
+    app.command(data)
+    for name, command in _COMMANDS.items():
+        _add(app, name, command)
+    _add(data, "check", _CHECK)
+    return app
+
+
+def _add(app: App, name: str, command: _Command) -> None:
+    app.command(
+        f"{__package__}.{command.target}",
+        name=name,
+        help=command.summary,
+        usage=f"Usage: {command.usage}",
+        help_epilogue=command.more,
+    )

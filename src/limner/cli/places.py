@@ -1,0 +1,50 @@
+"""Where results go when nobody says: the first folder of that name with a free number, so nothing is overwritten."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DiskError
+
+
+def plain_name(text: str) -> str:
+    """A short name that every file system and shell takes."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.")[:60] or "unnamed"
+
+
+def name_of(path: str | Path) -> str:
+    """What to call the data or the run at `path`: `builtin:digits` is digits, `~/photos/` is photos."""
+    text = str(path)
+    return plain_name(text.partition(":")[2] if text.startswith("builtin:") else Path(text).expanduser().resolve().name)
+
+
+def numbered(parent: Path, name: str) -> Iterator[Path]:
+    """`parent/name-1`, `parent/name-2`, …"""
+    return (parent / f"{name}-{number}" for number in itertools.count(1))
+
+
+def free(parent: Path, name: str) -> Path:
+    """The first of the numbered paths at which there is neither a folder nor a picture."""
+    return next(p for p in numbered(parent, name) if not p.exists() and not p.with_name(f"{p.name}.png").exists())
+
+
+@contextmanager
+def reserved(parent: Path, name: str) -> Iterator[Path]:
+    """The first free numbered folder, made at once so that two commands never share one; removed if it stays empty."""
+    for path in numbered(parent, name):
+        try:
+            path.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise DiskError(f"cannot make {path}: {error.strerror}; name another folder with --out") from None
+    try:
+        yield path
+    finally:
+        if not any(path.iterdir()):
+            path.rmdir()

@@ -1,0 +1,145 @@
+"""Small runs for the tests: a few images, a tiny model of any name, a trainer, and work done in a forked child."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limner import models
+from limner.data import Dataset
+from limner.data.dataset import Pixels, Tables
+from limner.data.loader import Loader, to_batch
+from limner.model import Model
+from limner.training import checkpoint, optimizers, settings
+from limner.training.folder import RunFolder
+from limner.training.loop import Trainer
+from limner.training.precision import Arithmetic
+from limner.training.settings import TrainConfig
+from limner.training.step import Stepper
+from limner.types import Batch
+
+CPU = torch.device("cpu")
+TINY = {"width": 4, "latent": 4, "mixture_components": 2}  # whichever of them a model has
+QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}
+
+
+def few(dataset: Dataset, count: int) -> Dataset:
+    """The first `count` images of a data set, in memory."""
+    captions = list(dataset.captions[:count])
+    tables = Tables(
+        list(dataset.ids[:count]),
+        np.array(dataset.labels[:count]),
+        np.array(dataset.attributes[:count]),
+        np.array(dataset.known[:count]),
+        captions,
+    )
+    images = np.array(dataset.images[:count])
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
+    return Dataset(
+        Pixels(images, images.shape), tables, spec=dataset.spec, name=dataset.name, digest=digest, report=dataset.report
+    )
+
+
+def tiny(name: str, **values: Any) -> Any:
+    """The config of model `name`, small enough for a step of milliseconds."""
+    known = {field.name for field in fields(models.entry(name).load().Config)}
+    return models.configure(name, {key: value for key, value in (TINY | values).items() if key in known})
+
+
+def build(name: str, dataset: Dataset, *, seed: int = 0, **values: Any) -> Model:
+    """A tiny model of that name with random weights of `seed`."""
+    torch.manual_seed(seed)
+    return models.build(name, tiny(name, **values), dataset.spec)
+
+
+def stepper(model: Model, **given: Any) -> Stepper:
+    """Training steps of a model with the optimisers that it suggests."""
+    options = {"seed": 0, **given}
+    optims = optimizers.build(model.phases(), TrainConfig(), model.training_defaults().get("phases", {}))
+    return Stepper(model.train(), optims, arithmetic=Arithmetic(), device=CPU, **options)
+
+
+def batch_of(dataset: Dataset, step: int = 0, size: int = 8, seed: int = 0) -> Batch:
+    """Batch `step` of a run."""
+    return to_batch(Loader(dataset, batch_size=size, seed=seed).batch(step))
+
+
+def take_steps(model: Model, dataset: Dataset, count: int, *, seed: int = 0) -> Model:
+    """Train for `count` steps of 8 images."""
+    steps = stepper(model, seed=seed)
+    for index in range(count):
+        steps.step(batch_of(dataset, index, seed=seed), index, index * 8)
+    return model
+
+
+def trainer(name: str, dataset: Dataset, path: Path, *, config: dict | None = None, **given: Any) -> Trainer:
+    """A run of a tiny model in folder `path`; what is given goes to Trainer, or else to TrainConfig."""
+    parts = {key: given.pop(key) for key in ("workers", "validation", "show", "flip") if key in given}
+    train_config = TrainConfig(**{**QUIET, **given})
+    model = build(name, dataset, seed=train_config.seed, **(config or {}))
+    resolved = settings.resolve(train_config, model.training_defaults())
+    return Trainer(model, dataset, resolved, RunFolder(path), arithmetic=Arithmetic(), device=CPU, **parts)
+
+
+def run(name: str, dataset: Dataset, path: Path, **given: Any) -> Trainer:
+    """Such a run from its beginning or its newest checkpoint to its end."""
+    made = trainer(name, dataset, path, **given)
+    made.run()
+    return made
+
+
+def result(path: Path) -> tuple[str, str]:
+    """What a run ended with: hashes of its last training state and of the model it hands out."""
+    last = checkpoint.existing(path / "checkpoints")[0]
+    checkpoint.verify(last)
+    files = last / checkpoint.TENSORS, path / "model" / "model.safetensors"
+    first, second = (hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    return first, second
+
+
+def back_to(source: Path, step: int, target: Path) -> None:
+    """Make `target` the run folder that `source` was when it stood at `step`."""
+    name = Path("checkpoints") / f"{step:08d}"
+    shutil.copytree(source / name, target / name)
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Do `work` in a child of this process, which has torch imported already; returns its process id.
+
+    The child ends with the work: with the error's `exit_code`, or 1, when it fails.
+    """
+    sys.stdout.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, of which there is one
+        child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        code = 0
+    except BaseException as error:
+        code = getattr(error, "exit_code", 1)
+        if code == 1:
+            traceback.print_exc()
+    os._exit(code)
+
+
+def wait(child: int) -> int:
+    """The exit code of a child; negative when a signal ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What interrupted operations left behind in a run folder."""
+    return [left for left in path.rglob(".*") if left.name.startswith((".tmp-", ".trash-", ".old-"))]

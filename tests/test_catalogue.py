@@ -1,0 +1,123 @@
+"""Every model of the catalogue keeps every promise of the family, and each check can fail: a broken toy shows it."""
+
+import pytest
+import properties
+import toys
+from runs import build
+
+from limner.models import CATALOGUE, configure, entry
+from limner.errors import ConfigError
+
+MODELS = sorted(CATALOGUE)
+
+
+@pytest.fixture(params=["digits", "shapes"])
+def dataset(request):
+    """Grey digits with classes; coloured shapes with classes and attributes."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_same_seed_same_bits(name, dataset):
+    properties.same_seed_same_bits(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_image_k_is_the_same_alone_and_in_any_batch(name, dataset):
+    properties.alone_as_together(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_and_loaded_is_the_same_model(name, dataset, tmp_path):
+    properties.survives_saving(name, dataset, tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_resumed_run_is_one_that_never_stopped(name, dataset, tmp_path):
+    properties.resumes_as_never_stopped(name, dataset, tmp_path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_phase_moves_its_own_parameters_and_nobody_elses(name, dataset):
+    properties.phases_own_everything(name, dataset)
+    properties.phases_keep_to_their_own(name, dataset)
+    properties.phases_leave_no_stray_gradients(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_model_suggests_is_what_the_loop_reads(name, digits):
+    properties.suggestions_are_read(name, digits)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
+    if len(build(name, dataset).phases()) == 1:  # the losses of players are no measure of what they learned
+        properties.learns_one_batch(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_conditional_model_listens(name, dataset):
+    properties.hears_its_label(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_misspelt_setting_is_refused(name):
+    properties.refuses_unknown_settings(name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_entry_says_what_it_is(name):
+    assert entry(name).summary and entry(name).load().__doc__
+
+
+@pytest.mark.parametrize("name", ["", "vea", "os:system", "no.such.module:X", ":", "a:", ".x:Y", "limner.model:Loss"])
+def test_a_name_that_is_no_model_is_refused(name):
+    with pytest.raises(ConfigError):
+        configure(name, {})
+
+
+# --- the checks can fail --------------------------------------------------------------------------------------------
+
+HOLDS = {
+    "same_seed_same_bits": (),
+    "alone_as_together": (),
+    "survives_saving": ("folder",),
+    "resumes_as_never_stopped": ("folder",),
+    "phases_keep_to_their_own": (),
+    "phases_leave_no_stray_gradients": (),
+    "phases_own_everything": (),
+    "suggestions_are_read": (),
+    "learns_one_batch": (),
+    "hears_its_label": (),
+}
+BREAKS = {
+    toys.Unseeded: ("same_seed_same_bits", "two runs of one seed differ"),
+    toys.Frozen: ("same_seed_same_bits", "same result"),
+    toys.Neighbours: ("alone_as_together", "depends on those made with it"),
+    toys.GlobalNoise: ("alone_as_together", "an image depends|differ"),
+    toys.Forgetful: ("survives_saving", "samples otherwise"),
+    toys.Hidden: ("resumes_as_never_stopped", "a resumed run ends elsewhere"),
+    toys.Meddling: ("phases_keep_to_their_own", "not its own"),
+    toys.Straying: ("phases_leave_no_stray_gradients", "was changed between the phases"),
+    toys.Unowned: ("phases_own_everything", "no phase trains"),
+    toys.Boastful: ("suggestions_are_read", "nobody reads"),
+    toys.Stuck: ("learns_one_batch", "the loss went from"),
+    toys.Deaf: ("hears_its_label", "changes nothing"),
+}
+
+
+def hold(prop, toy, dataset, tmp_path):
+    extra = [tmp_path / "folder" for _ in HOLDS[prop]]
+    getattr(properties, prop)(f"toys:{toy.__name__}", dataset, *extra)
+
+
+@pytest.mark.parametrize("prop", HOLDS)
+def test_a_sound_toy_keeps_every_promise(prop, digits, tmp_path):
+    hold(prop, toys.Toy, digits, tmp_path)
+
+
+@pytest.mark.parametrize("toy", BREAKS, ids=lambda toy: toy.__name__)
+def test_a_broken_toy_is_found_out(toy, digits, tmp_path):
+    prop, message = BREAKS[toy]
+    with pytest.raises(AssertionError, match=message):
+        hold(prop, toy, digits, tmp_path)
