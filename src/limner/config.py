@@ -30,8 +30,11 @@ def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     for key in values:
         if key not in known:
             raise ConfigError(unknown("key", _join(where, str(key)), [_join(where, name) for name in known]))
+    lists = {field.name for field in fields(cls) if str(field.type).startswith("tuple")}
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        return TypeAdapter(cls).validate_python(
+            {key: _listed(value) if key in lists else value for key, value in values.items()}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
@@ -84,6 +87,13 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):  # tomllib lets out more than its own error
         return text
+
+
+def _listed(value: Any) -> Any:
+    """"colour,cutout" for a field that holds several values -> ["colour", "cutout"]."""
+    if not isinstance(value, str):
+        return value
+    return [parse_value(part.strip()) for part in value.split(",") if part.strip()]
 
 
 def _resolve(key: str, sections: Mapping[str, type]) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Every test of the data has its own empty cache."""
 
+import shutil
+
 import pytest
 
 
@@ -7,4 +9,5 @@ import pytest
 def cache_home(tmp_path_factory, monkeypatch):
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("LIMNER_HOME", str(home))
-    return home / "cache"
+    yield home / "cache"
+    shutil.rmtree(home, ignore_errors=True)

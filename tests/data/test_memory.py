@@ -1,5 +1,6 @@
 """Memory stays bounded however many images there are: they are streamed into the cache and mapped from it."""
 
+import shutil
 import subprocess
 import sys
 
@@ -34,16 +35,23 @@ def growth(folder, count, resolution):
         (folder / f"{shard:03d}").mkdir()
         for index in range(1000):
             (folder / f"{shard:03d}/{index:06d}.png").write_bytes(distinct[index % 16])
-    run = subprocess.run([sys.executable, "-c", TRAIN, str(folder), str(resolution)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", TRAIN, str(folder), str(resolution)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     found, growth = run.stdout.split()
     assert int(found) == count
     return float(growth)
 
 
-def test_twenty_thousand_images(tmp_path):
-    assert growth(tmp_path, 20_000, 8) < 60  # measured 15
+@pytest.fixture
+def folder(tmp_path):
+    yield tmp_path
+    shutil.rmtree(tmp_path)  # pytest would keep its many files for the next three runs
+
+
+def test_twenty_thousand_images(folder):
+    assert growth(folder, 20_000, 8) < 60  # measured 15
 
 
 @pytest.mark.heavy
-def test_two_hundred_thousand_images(tmp_path):
-    assert growth(tmp_path, 200_000, 32) < 600  # the images alone are 586
+def test_two_hundred_thousand_images(folder):
+    assert growth(folder, 200_000, 32) < 600  # the images alone are 586

@@ -81,6 +81,13 @@ def test_denoising_learns_to_denoise():
     assert (decoded - image).square().mean() < 0.1 * (noisy - image).square().mean()
 
 
+@pytest.mark.parametrize("cost", ["mse", "bernoulli"])
+def test_a_prepared_decoder_starts_near_the_mean_image(cost):
+    model, dark = build(replace(TINY, network="mlp", loss=cost)), images() * 0.1 - 0.6
+    model.prepare(dark)
+    assert (model.decode(torch.zeros(1, 6), Condition()) - dark.mean(0)).square().mean() < 0.05
+
+
 def test_it_samples_from_the_density_fitted_to_its_latents():
     model = build()
     with pytest.raises(NotAble, match="fit_density"):

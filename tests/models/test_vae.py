@@ -168,6 +168,21 @@ def test_no_image_depends_on_its_neighbours(network):
     torch.testing.assert_close(model.sample(ImageRng(4, range(ROWS)), NOTHING, VAEOptions()), samples)
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("network", ["conv", "mlp"])
+def test_a_prepared_decoder_starts_near_the_mean_image(network, likelihood):
+    model = build(replace(TINY, network=network, likelihood=likelihood))
+    dark = images() * 0.1 - torch.linspace(0.1, 0.9, 8)
+    mean = dark.mean(0)
+
+    def error():
+        return (model.decode(torch.zeros(1, 6), NOTHING) - mean).square().mean().item()
+
+    before = error()
+    model.prepare(dark)
+    assert error() < (0.5 if network == "conv" else 0.1) * before
+
+
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ def gather(model: str, *, toml: Path | None, assignments: Iterable[str], flags: 
         _file(toml, sections) if toml else {},
         parse_assignments(assignments, sections),
         parse_flags(flags, sections),
-    ][::-1]
+    ]
     merged: Sections = {name: {} for name in sections}
     for layer in layers:
         for name, values in layer.items():

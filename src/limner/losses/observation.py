@@ -16,6 +16,7 @@ from .likelihood import ROUNDING_STD, bernoulli_log_prob, gaussian_log_prob, log
 
 LikelihoodName = Literal["gaussian", "optimal_gaussian", "bernoulli", "logistic"]
 FIRST_STD = 0.25  # well below the spread of images: a decoder that starts more doubtful may never use its latent
+CERTAIN = 0.998  # the brightest that a Bernoulli decoder starts with: log odds of 7
 HALFLIFE_IMAGES = 5_000  # of the running variance of an OptimalGaussian
 
 
@@ -29,6 +30,10 @@ class Observation(nn.Module, ABC):
     def mean(self, output: Tensor) -> Tensor:
         """The decoder's output -> the expected image, (B, C, H, W) float32 in [-1, 1]."""
         return output.float().clamp(-1, 1)
+
+    def output_for(self, image: Tensor) -> Tensor:
+        """The decoder's output whose picture is `image`, or as near as is safe to start from."""
+        return image
 
     def terms(self) -> Mapping[str, Tensor]:
         """What is worth logging."""
@@ -96,6 +101,9 @@ class Bernoulli(Observation):
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.tanh(output.float() / 2)  # 2 sigmoid(output) - 1
+
+    def output_for(self, image: Tensor) -> Tensor:
+        return 2 * torch.atanh(image.clamp(-CERTAIN, CERTAIN))
 
 
 class Logistic(Observation):

@@ -81,6 +81,10 @@ class Autoencoder(Model):
             "ema_halflife_images": (2_000, 10_000),
         }
 
+    def prepare(self, images: Tensor) -> None:
+        """Let the decoder start from the mean of (N, C, H, W) training images; call it once, before the first step."""
+        self.decoder.centre(self._output_for(images.mean(0)))
+
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """One step: the clean image from the corrupted one. Source: Vincent et al. 2008 for the corruption."""
         condition = hide(self._encode(batch.condition, len(batch)), self.config.condition_dropout, step.rng)
@@ -106,6 +110,10 @@ class Autoencoder(Model):
     def _picture(self, output: Tensor) -> Tensor:
         """The decoder's output -> image in [-1, 1]."""
         return torch.tanh(output / 2) if self.config.loss == "bernoulli" else output.clamp(-1, 1)
+
+    def _output_for(self, image: Tensor) -> Tensor:
+        """The decoder's output whose picture is `image`, or as near as is safe to start from."""
+        return 2 * torch.atanh(image.clamp(-0.998, 0.998)) if self.config.loss == "bernoulli" else image
 
     def _encode(self, condition: Condition, rows: int) -> Tensor:
         return self.conditions(condition, rows, next(self.parameters()).device)

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
-
-from ..errors import ConfigError
 from ..types import DataSpec
 from .conv_autoencoder import ConvDecoder, ConvEncoder, open_depth
 from .mlp import MLPDecoder, MLPEncoder
 
 NetworkName = Literal["conv", "mlp"]
-
-_ENCODERS: dict[NetworkName, type[ConvEncoder] | type[MLPEncoder]] = {"conv": ConvEncoder, "mlp": MLPEncoder}
-_DECODERS: dict[NetworkName, type[ConvDecoder] | type[MLPDecoder]] = {"conv": ConvDecoder, "mlp": MLPDecoder}
-_WIDTH: dict[NetworkName, int] = {"conv": 32, "mlp": 500}
 
 
 @dataclass(frozen=True)
@@ -34,19 +27,19 @@ class Plan:
     width: int | None = None
     depth: int | None = None
 
-    def encoder(self, outputs: int) -> nn.Module:
+    def encoder(self, outputs: int) -> ConvEncoder | MLPEncoder:
         """(B, C, H, W), (B, condition) -> (B, outputs)."""
-        return self._build(_ENCODERS, outputs)
+        kind = ConvEncoder if self.network == "conv" else MLPEncoder
+        width, depth = self._sizes()
+        return kind(self.data, outputs, condition=self.condition, width=width, depth=depth)
 
-    def decoder(self, latent: int) -> nn.Module:
+    def decoder(self, latent: int) -> ConvDecoder | MLPDecoder:
         """(B, latent), (B, condition) -> (B, C, H, W), unbounded."""
-        return self._build(_DECODERS, latent)
+        kind = ConvDecoder if self.network == "conv" else MLPDecoder
+        width, depth = self._sizes()
+        return kind(self.data, latent, condition=self.condition, width=width, depth=depth)
 
-    def _build(self, kinds: dict, size: int) -> nn.Module:
-        if self.network not in kinds:
-            raise ConfigError(f"network={self.network!r} is not known; use conv or mlp")
-        width = _WIDTH[self.network] if self.width is None else self.width
-        depth = self.depth
-        if depth is None:
-            depth = open_depth(self.data) if self.network == "conv" else 2
-        return kinds[self.network](self.data, size, condition=self.condition, width=width, depth=depth)
+    def _sizes(self) -> tuple[int, int]:
+        """Width and depth, with those left open filled in."""
+        width, depth = (32, open_depth(self.data)) if self.network == "conv" else (500, 2)
+        return (width if self.width is None else self.width), (depth if self.depth is None else self.depth)

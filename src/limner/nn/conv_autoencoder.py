@@ -64,6 +64,12 @@ class ConvDecoder(nn.Module):
         start = self.start(torch.cat([latent, condition], dim=1)).unflatten(1, self.shape)  # (B, c, h, w)
         return self.head(self.features(start))
 
+    @torch.no_grad()
+    def centre(self, output: Tensor) -> None:
+        """Make each channel's mean of (C, H, W) what an untrained decoder gives on average: the last layer's bias."""
+        assert self.head.bias is not None
+        self.head.bias.copy_(output.mean((1, 2)))
+
 
 def open_depth(data: DataSpec) -> int:
     """The halvings that bring the shorter side down to 4 to 7 pixels."""

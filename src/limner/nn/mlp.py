@@ -54,3 +54,8 @@ class MLPDecoder(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
         """(B, latent) and (B, condition) -> (B, C, H, W), unbounded."""
         return self.layers(torch.cat([latent, condition], dim=1)).unflatten(1, self.shape)
+
+    @torch.no_grad()
+    def centre(self, output: Tensor) -> None:
+        """Make (C, H, W) what an untrained decoder gives on average: the last layer's bias."""
+        self.layers.last.bias.copy_(output.flatten())

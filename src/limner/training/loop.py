@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -200,7 +201,7 @@ class Trainer:
             )
             with self._not_vital("log"):
                 log.write(self.step, {f"validation/{name}": loss for name, loss in losses.items()})
-        if self._saved != self.step or not self.folder.model.exists():
+        if self._saved != self.step:
             self._save(required=True)
         if self._previewed != self.step:
             self._preview(log)
@@ -376,7 +377,7 @@ class Trainer:
         if self._saved != self.step:
             self._save(required=True)
         raise Interrupted(
-            f"stopped at step {self.step:,}, saved. To go on: limner train --resume {self.folder.path}", self._signal
+            f"stopped at step {self.step:,}, saved. To go on: limner train --resume {shlex.quote(str(self.folder.path))}", self._signal
         )
 
 

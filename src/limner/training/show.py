@@ -63,11 +63,11 @@ class TerminalShow(Show):
 
     def start(self, what: str) -> None:
         self.notice(what)
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             columns = (
-                BarColumn(24),
+                BarColumn(16),
                 TextColumn("{task.percentage:3.0f} %"),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(compact=True),
                 TextColumn("{task.description}"),
             )
             self._live = Progress(*columns, console=self._console, transient=True)

@@ -1,0 +1,141 @@
+"""One step: the gradient is that of the whole batch, clipped where asked, and nothing not finite gets through."""
+
+import pytest
+import torch
+from runs import batch_of, build, stepper
+from torch import nn
+
+from limner.model import Loss
+from limner.training.step import NonFinite
+
+
+def weights(model):
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def stepped(name, dataset, *, steps=3, **options):
+    model = build(name, dataset)
+    taking = stepper(model, **options)
+    logs = [taking.step(batch_of(dataset, index), index, index * 8) for index in range(steps)]
+    return model, logs
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+@pytest.mark.parametrize("name", ["ae", "dae", "vae", "gan", "toys:Duet"])
+def test_a_batch_taken_in_parts_is_the_batch_taken_at_once(name, parts, digits):
+    """Within rounding: sums are added up in another order."""
+    whole, logs = stepped(name, digits)
+    split, split_logs = stepped(name, digits, accumulate=parts)
+    for one, other in zip(weights(whole), weights(split), strict=True):
+        assert torch.allclose(one, other, atol=2e-5), (one - other).abs().max()
+    for log, split_log in zip(logs, split_logs, strict=True):
+        assert log.values.keys() == split_log.values.keys()
+        for key in (key for key in log.values if key.endswith("/loss")):
+            assert torch.allclose(log.values[key], split_log.values[key], rtol=1e-4), key
+
+
+def test_only_one_part_of_a_batch_is_held_at_a_time(digits):
+    """Taking a batch in parts once made all graphs first, which saved no memory at all."""
+    model, events = build("toys:Toy", digits), []
+    losses = model.losses
+
+    def watched(batch, step):
+        for loss in losses(batch, step):
+            events.append("forward")
+            loss.value.register_hook(lambda gradient: events.append("backward"))
+            yield loss
+
+    model.losses = watched
+    stepper(model, accumulate=4).step(batch_of(digits), 0, 0)
+    assert events == ["forward", "backward"] * 4
+
+
+class Linear(nn.Module):
+    """Loss 3 a + 4 b: a gradient of norm 5."""
+
+    def __init__(self):
+        super().__init__()
+        self.parameter = nn.Parameter(torch.zeros(2))
+
+    def phases(self):
+        return {"model": [self.parameter]}
+
+    def training_defaults(self):
+        return {"phases": {"model": {"optimizer": "sgd", "lr": 1.0}}}
+
+    def losses(self, batch, step):
+        yield Loss("model", (self.parameter * torch.tensor([3.0, 4.0])).sum())
+
+
+@pytest.mark.parametrize(("clip", "length"), [(None, 5.0), (10.0, 5.0), (2.0, 2.0), (0.001, 0.001)])
+def test_clipping_shortens_a_gradient_and_keeps_its_direction(clip, length, digits):
+    model = Linear()
+    log = stepper(model, clip=clip).step(batch_of(digits), 0, 0)
+    moved = -model.parameter.detach()
+    assert moved.norm().item() == pytest.approx(length, rel=1e-4)
+    assert torch.allclose(moved / moved.norm(), torch.tensor([0.6, 0.8]), atol=1e-4)
+    assert log.values["model/gradient_norm"].item() == pytest.approx(5.0)  # as it was before
+
+
+def test_the_learning_rate_is_scaled_from_where_it_started_not_from_where_it_is(digits):
+    taking = stepper(Linear())
+    for factor in (0.5, 0.5, 0.1):
+        taking.set_lr(factor)
+        assert taking.optimizers["model"].param_groups[0]["lr"] == pytest.approx(factor)
+
+
+def test_dropout_is_a_function_of_seed_and_step(digits):
+    """torch's own random source is set anew at each step, so what ran before leaves no trace."""
+    model = build("toys:Toy", digits)
+    _, logs = stepped("toys:Toy", digits)
+    torch.manual_seed(99)
+    torch.randn(17)
+    _, again = stepped("toys:Toy", digits)
+    assert [log.values["model/loss"].item() for log in logs] == [log.values["model/loss"].item() for log in again]
+    first, second = (stepper(model, seed=seed).step(batch_of(digits), 0, 0) for seed in (0, 1))
+    assert first.values["model/loss"] != second.values["model/loss"]
+
+
+# --- what is not finite -----------------------------------------------------------------------------------------------
+
+
+class BadLoss(Linear):
+    def losses(self, batch, step):
+        yield Loss("model", (self.parameter * torch.tensor([3.0, torch.inf])).sum())
+
+
+class BadGradient(Linear):
+    """sqrt has an infinite slope at 0, and the loss there is finite."""
+
+    def losses(self, batch, step):
+        yield Loss("model", self.parameter.sqrt().sum())
+
+
+@pytest.mark.parametrize(("kind", "what"), [(BadLoss, "the loss"), (BadGradient, "the gradient")])
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_what_is_not_finite_is_named_and_moves_nothing(kind, what, clip, digits):
+    model = kind()
+    with pytest.raises(NonFinite, match=f"^{what} of phase 'model' is not finite$"):
+        stepper(model, clip=clip).step(batch_of(digits), 0, 0)
+    assert torch.equal(model.parameter.detach(), torch.zeros(2)) and model.parameter.grad is None
+
+
+def test_the_batch_is_named_where_it_is_known():
+    fault = NonFinite("model", "the loss")
+    fault.batch = ["0003", "0007"]
+    assert str(fault) == "the loss of phase 'model' is not finite on the batch of 0003, 0007 …"
+
+
+def test_a_bad_second_phase_leaves_the_first_stepped(digits):
+    model = build("toys:Duet", digits)
+    losses = model.losses
+
+    def bad_head(batch, step):
+        for loss in losses(batch, step):
+            yield loss._replace(value=loss.value * torch.nan) if loss.phase == "head" else loss
+
+    model.losses = bad_head
+    head, body = model.head.weight.detach().clone(), model.body.weight.detach().clone()
+    with pytest.raises(NonFinite, match="'head'"):
+        stepper(model).step(batch_of(digits), 0, 0)
+    assert torch.equal(model.head.weight, head) and not torch.equal(model.body.weight, body)
