@@ -1,8 +1,8 @@
 """Likelihood of a VAE on dynamically binarised MNIST: `python -m benchmarks.quality_likelihood PATH --budget 10m`.
 
-PATH is a folder with MNIST's IDX files. Prints nats per test image: the bound with one and with 5,000 importance samples
-(Burda et al. 2015, arXiv 1509.00519), over all 10,000 test images unless told otherwise. Published with 5,000 samples:
-one-layer VAE 86.76 (the same paper), pythae's VAE 89.78 (with 200).
+PATH is a folder with MNIST's IDX files. Prints nats per test image: the bound with one and with 5,000 importance
+samples (Burda et al. 2015, arXiv 1509.00519), over all 10,000 test images unless told otherwise. Published with 5,000
+samples: one-layer VAE 86.76 (the same paper), pythae's VAE 89.78 (with 200).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROWS = 50  # images scored at once
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path")
-    parser.add_argument("--model", default="mnist-vae")
+    parser.add_argument("--model", default="binary-vae")
     parser.add_argument("--budget", default="10m")
     parser.add_argument("--samples", type=int, default=5_000)
     parser.add_argument("--images", type=int, default=10_000)

@@ -130,8 +130,7 @@ def fork(work: Callable[[], None]) -> int:
         code = 0
     except BaseException as error:
         code = getattr(error, "exit_code", 1)
-        if code == 1:
-            traceback.print_exc()
+        traceback.print_exc()
     os._exit(code)
 
 

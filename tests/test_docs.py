@@ -1,4 +1,4 @@
-"""Every snippet of the README and of docs/ runs: Python blocks as they stand, `limner` lines through the command line."""
+"""Every snippet of the README and of docs/ runs: Python as it stands, `limner` lines through the command line."""
 
 import re
 import shlex

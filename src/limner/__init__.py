@@ -26,7 +26,18 @@ _PUBLIC = {
     "LimnerError": ".errors",
 }
 
-__all__ = ["DataConfig", "Dataset", "LimnerError", "Pictures", "Trained", "__version__", "load", "open_data", "resume", "train"]
+__all__ = [
+    "DataConfig",
+    "Dataset",
+    "LimnerError",
+    "Pictures",
+    "Trained",
+    "__version__",
+    "load",
+    "open_data",
+    "resume",
+    "train",
+]
 
 if TYPE_CHECKING:
     from .api import Pictures, Trained, load, resume, train

@@ -96,9 +96,8 @@ def test_files_larger_than_the_limit_are_refused(tmp_path):
         tree.read("a.png", 99)
 
 
-BYTES = st.binary(min_size=1, max_size=200) | st.text(min_size=1, max_size=50).map(
-    lambda t: t.encode("utf-8", "ignore")
-)
+TEXTS = st.text(min_size=1, max_size=50).map(lambda text: text.encode("utf-8", "ignore"))
+BYTES = st.binary(min_size=1, max_size=200) | TEXTS
 FILE_NAMES = BYTES.map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_") + b".png")
 
 

@@ -8,6 +8,7 @@ import torch
 
 from limner.errors import ConfigError
 from limner.losses.adversarial import OBJECTIVES
+from limner.losses.penalties import zero_centred
 from limner.model import Decodes, Samples, Step
 from limner.models.gan import GAN, GANConfig, GANOptions, truncate
 from limner.models.gan_presets import PRESETS
@@ -113,12 +114,13 @@ def test_every_preset_trains_in_bfloat16(name):
         assert all(term.dtype == torch.float32 for term in loss.terms.values())
 
 
-def test_the_penalty_of_bfloat16_training_is_the_one_of_float32():
-    def r1(enabled):
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            return next(build().losses(a_batch(), a_step())).terms["r1"].item()
-
-    assert r1(enabled=True) == r1(enabled=False)
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_penalties_are_computed_in_float32(bfloat16):
+    model, real = build(), a_batch().image.requires_grad_()
+    expected = model.config.r1 * zero_centred(model.discriminator(real, torch.zeros(ROWS, 0)), real).item()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        loss = next(model.losses(a_batch(), a_step()))
+    assert loss.terms["r1"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_discriminators_loss_does_not_reach_the_generator():

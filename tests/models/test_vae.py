@@ -208,6 +208,19 @@ def test_what_is_conditioned_depends_on_its_condition_unless_told_not_to(network
         assert torch.equal(use(blind, one), use(blind, other))
 
 
+@pytest.mark.parametrize("importance", [1, 3])
+def test_the_decoder_of_a_bound_is_told_the_condition(importance):
+    """With an encoder that is blind to the label, the bound and the score still depend on it."""
+    model, image = build(replace(MLP, importance=importance), LABELLED), images()
+    with torch.no_grad():
+        model.encoder.layers[0].weight[:, -2:].zero_()
+    one, other = (Condition(label=torch.full((ROWS,), label)) for label in (0, 1))
+    assert torch.equal(model.encode(image, one), model.encode(image, other))
+    assert not torch.allclose(loss(model, image, one).value, loss(model, image, other).value, rtol=1e-6)
+    scores = [model.log_likelihood(image, condition, ImageRng(0, range(ROWS)), 3) for condition in (one, other)]
+    assert not torch.allclose(*scores, rtol=1e-6)
+
+
 def test_condition_dropout_hides_conditions_in_training_alone():
     condition = Condition(label=torch.zeros(ROWS, dtype=torch.int64))
     unknown = Condition(label=torch.full((ROWS,), -1))

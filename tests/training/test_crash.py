@@ -78,7 +78,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_end_is_the_same(kills, dig
             start = time.perf_counter()
             assert wait(fork(lambda name=name: run(name, digits, tmp_path / name, **settings))) == 0
             ends[name], duration[name] = result(tmp_path / name), time.perf_counter() - start
-        path, last, code = tmp_path / f"{done}", -1, 1
+        path, last, code = tmp_path / f"{finished}", -1, 1
         while code:
 
             def make(name=name, path=path, workers=workers):

@@ -56,10 +56,10 @@ class FileOrigin:
 class BuiltinSource(Source):
     """A built-in data set in the order that the rest of this package relies on: split by split."""
 
-    def __init__(self, inner) -> None:
+    def __init__(self, inner: Source) -> None:
         order = {id(record): index for index, record in enumerate(inner.records)}
-        records: list[Record] = by_split(inner.records)
-        super().__init__(records, layout="built in", attribution=getattr(inner, "attribution", ""))
+        records: list[Record] = by_split(list(inner.records))
+        super().__init__(records, layout=inner.layout, classes=inner.classes, attribution=inner.attribution)
         self._inner, self._places = inner, [order[id(record)] for record in records]
         self._lock = Lock()
 

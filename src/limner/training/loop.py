@@ -376,9 +376,8 @@ class Trainer:
             return
         if self._saved != self.step:
             self._save(required=True)
-        raise Interrupted(
-            f"stopped at step {self.step:,}, saved. To go on: limner train --resume {shlex.quote(str(self.folder.path))}", self._signal
-        )
+        command = f"limner train --resume {shlex.quote(str(self.folder.path))}"
+        raise Interrupted(f"stopped at step {self.step:,}, saved. To go on: {command}", self._signal)
 
 
 class _Meter:
