@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
+from hypothesis import settings
+
 # before torch is imported: tiny networks gain nothing from threads, and a process with one thread may be forked
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
-
-import pytest
-from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

@@ -58,9 +58,11 @@ def tiny(name: str, **values: Any) -> Any:
 
 
 def build(name: str, dataset: Dataset, *, seed: int = 0, **values: Any) -> Model:
-    """A tiny model of that name with random weights of `seed`."""
+    """A tiny model of that name, ready for its first step, with random weights of `seed`."""
     torch.manual_seed(seed)
-    return models.build(name, tiny(name, **values), dataset.spec)
+    model = models.build(name, tiny(name, **values), dataset.spec)
+    model.prepare(batch_of(dataset, size=len(dataset)).image)
+    return model
 
 
 def stepper(model: Model, **given: Any) -> Stepper:

@@ -1,12 +1,12 @@
 """Every model of the catalogue keeps every promise of the family, and each check can fail: a broken toy shows it."""
 
-import pytest
 import properties
+import pytest
 import toys
 from runs import build
 
-from limner.models import CATALOGUE, configure, entry
 from limner.errors import ConfigError
+from limner.models import CATALOGUE, configure, entry
 
 MODELS = sorted(CATALOGUE)
 

@@ -87,7 +87,7 @@ def test_a_file_stays_old_or_becomes_new_when_any_operation_fails(tmp_path, monk
 
 
 def test_a_folder_stays_old_or_becomes_new_when_any_operation_fails(tmp_path, monkeypatch):
-    """The rename that puts the new folder in place once failed after the old one had been moved away: both were gone."""
+    """The rename of the new folder once failed after the old one had been moved away, and both were gone."""
     target, numbers = tmp_path / "x", 0
 
     def replace(number):

@@ -19,7 +19,7 @@ from .data.fill import Progress
 from .data.loader import Loader, to_batch
 from .data.names import few
 from .errors import ConfigError, DataError
-from .images.grid import grid, to_uint8
+from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Encodes
 from .rng import generator
@@ -60,10 +60,7 @@ def train(
     cannot be used, RunLocked, DiskError, Interrupted and TrainingStopped.
     """
     folder = RunFolder(Path(out))
-    if folder.config.exists():
-        raise ConfigError(
-            f"{folder.path} already holds a run; resume it with --resume {folder.path}, or choose another"
-        )
+    _refuse_second(folder)
     reading = (
         data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {}, where="data")
     )
@@ -72,7 +69,7 @@ def train(
     dataset = open_data(data, reading, split="train", progress=progress)
     run = {"model": model, "config": to_dict(model_config), "data": {"path": _absolute(data), **to_dict(reading)}}
     run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
-    return _run(folder, run, train_config, dataset, show)
+    return _run(folder, run, train_config, dataset, show, new=True)
 
 
 def resume(out: str | Path, *, show: Show | None = None, progress: Progress | None = None, **changes: Any) -> Trained:
@@ -105,17 +102,18 @@ def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -
     """
     path = Path(path)
     run = RunFolder(path)
-    folder = run.usable_model() if run.is_run else path
+    folder = _folder_of(run, weights) if run.is_run else path
     if not (folder / durable.MANIFEST).is_file():
         raise ConfigError(
             f"{path} is neither a run nor a model folder; train one with: limner train vae DATA --out {path}"
         )
     loaded = bundle.load(folder)
     if weights is not None:
-        source = checkpoint.newest_valid(run.checkpoints)[0] if run.is_run else folder
-        if source is None or not (source / checkpoint.TENSORS).is_file():
+        if not (folder / checkpoint.TENSORS).is_file():
             raise ConfigError(f"{path} holds one set of weights only; weights={weights!r} needs a run folder")
-        loaded.model.load_state_dict(checkpoint.weights(source, weights))
+        chosen = checkpoint.weights(folder, weights)
+        for name, parameter in loaded.model.named_parameters():  # buffers stay: a fitted density is one
+            parameter.data.copy_(chosen[name])
     loaded.model.to(pick_device(device))
     return Trained(loaded, run if run.is_run else None, weights=weights)
 
@@ -177,7 +175,7 @@ class Pictures(Sequence[np.ndarray]):
         taken = next((path for path in paths if path.exists()), None)
         if taken is not None and not overwrite:
             raise ConfigError(f"{taken} exists; choose another folder, or say overwrite")
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        durable.make_folder(Path(folder))
         for place, path in enumerate(paths):
             durable.write_file(path, self.png(place))
         return paths
@@ -317,7 +315,7 @@ class Trained:
             raise ConfigError(
                 f"images are {images.shape[1:]} {images.dtype}; this model takes ({height}, {width}, {channels}) uint8"
             )
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        return torch.from_numpy(from_uint8(images))
 
     def _setting(self, index: int, seed: int, common: Mapping[str, Any]) -> dict[str, Any]:
         identity = {
@@ -343,13 +341,41 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _run(folder: RunFolder, run: dict[str, Any], config: TrainConfig, dataset: Dataset, show: Show | None) -> Trained:
+def _refuse_second(folder: RunFolder) -> None:
+    if folder.config.exists():
+        raise ConfigError(
+            f"{folder.path} already holds a run; resume it with --resume {folder.path}, or choose another"
+        )
+
+
+def _folder_of(run: RunFolder, weights: str | None) -> Path:
+    """The folder to load: for weights of one's own choice a checkpoint, which holds them all."""
+    newest = None if weights is None else checkpoint.newest_valid(run.checkpoints)[0]
+    return newest or run.usable_model()
+
+
+def _run(
+    folder: RunFolder,
+    run: dict[str, Any],
+    config: TrainConfig,
+    dataset: Dataset,
+    show: Show | None,
+    *,
+    new: bool = False,
+) -> Trained:
     """Build the model, settle what was left open, write it down, train, and load the result."""
+
+    def claim() -> None:
+        if new:
+            _refuse_second(folder)  # of two that began at once, the second finds the first one's run here
+        durable.write_file(folder.config, _json({**run, "train": to_dict(config)}))
+
     _tell(dataset, show or Show())
     device = pick_device(config.device)
     model_config = models.configure(run["model"], run["config"])
     torch.manual_seed(int(generator(config.seed, "weights").integers(2**62)))
     model = models.build(run["model"], model_config, dataset.spec).to(device)
+    model.prepare(_some_images(dataset, config.seed).to(device))
     config = settings.resolve(config, model.training_defaults())
     arithmetic = _arithmetic(model, dataset, config, device)
     config = replace(config, precision="bf16" if arithmetic.bf16 else "fp32", channels_last=arithmetic.channels_last)
@@ -367,7 +393,7 @@ def _run(folder: RunFolder, run: dict[str, Any], config: TrainConfig, dataset: D
         workers=reading.workers,
         show=show,
     )
-    trainer.run(on_locked=lambda: durable.write_file(folder.config, _json({**run, "train": to_dict(config)})))
+    trainer.run(on_locked=claim)
     return load(folder.path)
 
 
@@ -392,10 +418,15 @@ def _arithmetic(model: Any, dataset: Dataset, config: TrainConfig, device: torch
     return precision.choose(model, to_batch(loader.batch(0), device), config, device)
 
 
+def _some_images(dataset: Dataset, seed: int) -> Tensor:
+    """(N, C, H, W): up to 2,048 training images, chosen by the seed."""
+    rows = np.sort(generator(seed, "prepare").permutation(len(dataset))[:2_048])
+    return to_batch(dataset.batch(rows)).image
+
+
 def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | None:
-    """The validation split, when the data has one."""
-    names = [name for name in ("val", "test") if dataset.report.splits.get(name)]
-    return open_data(path, reading, split=names[0]) if names else None
+    """The validation split, when the data has one; never the test split, which must not choose anything."""
+    return open_data(path, reading, split="val") if dataset.report.splits.get("val") else None
 
 
 def _in_words(setting: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, unknown
 
@@ -30,11 +31,9 @@ def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     for key in values:
         if key not in known:
             raise ConfigError(unknown("key", _join(where, str(key)), [_join(where, name) for name in known]))
-    lists = {field.name for field in fields(cls) if str(field.type).startswith("tuple")}
+    hints = get_type_hints(cls)
     try:
-        return TypeAdapter(cls).validate_python(
-            {key: _listed(value) if key in lists else value for key, value in values.items()}
-        )
+        return TypeAdapter(cls).validate_python({key: _fitted(value, hints[key]) for key, value in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
@@ -89,11 +88,18 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _listed(value: Any) -> Any:
-    """"colour,cutout" for a field that holds several values -> ["colour", "cutout"]."""
-    if not isinstance(value, str):
-        return value
-    return [parse_value(part.strip()) for part in value.split(",") if part.strip()]
+def _fitted(value: Any, hint: Any) -> Any:
+    """A value as the command line gives it, as the field's type means it.
+
+    `none` is a word where the field has that word for a value ("conditional=none"), and no value elsewhere; where the
+    field holds several values, they may be separated by commas ("augment=colour,cutout").
+    """
+    options = set(get_args(hint)) if isinstance(hint, UnionType) or get_origin(hint) is Union else {hint}
+    if value is None and any(get_origin(option) is Literal and "none" in get_args(option) for option in options):
+        return "none"
+    if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
+        return [parse_value(part.strip()) for part in value.split(",") if part.strip()]
+    return value
 
 
 def _resolve(key: str, sections: Mapping[str, type]) -> tuple[str, str]:

@@ -65,6 +65,12 @@ class Model(nn.Module, ABC):
         """
         return {}
 
+    def prepare(self, images: Tensor) -> None:
+        """Start from something better than random: called once, before the first step, with training images.
+
+        images   (N, C, H, W) in [-1, 1], up to 2,048 of them
+        """
+
     @abstractmethod
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the losses of one step, in order. Code after a yield runs after that phase's optimiser step."""

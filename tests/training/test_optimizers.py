@@ -15,7 +15,8 @@ NAMES = ["adam", "adamw", "sgd", "rmsprop"]
 
 
 def made(config=None, suggested=None):
-    (optimizer,) = optimizers.build({"model": [nn.Parameter(torch.ones(2))]}, config or TrainConfig(), suggested or {}).values()
+    phases = {"model": [nn.Parameter(torch.ones(2))]}
+    optimizer = optimizers.build(phases, config or TrainConfig(), suggested or {})["model"]
     return type(optimizer).__name__.lower(), optimizer.param_groups[0]
 
 

@@ -48,7 +48,7 @@ def test_images_are_counted_in_whole_steps_and_at_least_one(images, steps):
     ],
 )
 def test_what_no_run_could_use_is_refused(values, message):
-    """A NaN passes every comparison that is written the wrong way round, and torch's own refusals are no ConfigError."""
+    """A NaN passes every comparison that is written the wrong way round, and torch's refusals are no ConfigError."""
     with pytest.raises(ConfigError, match=message):
         TrainConfig(**values)
 

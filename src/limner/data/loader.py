@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -16,6 +20,7 @@ from ..rng import generator
 from ..types import Batch, Condition
 from .dataset import Dataset, RawBatch
 
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2): the signal to get when the parent dies
 TIMEOUT = 120  # seconds that a worker process may take over one batch
 
 
@@ -110,7 +115,7 @@ def _with_workers(loader: Loader) -> DataLoader:
         num_workers=loader.workers,
         collate_fn=_unchanged,  # type: ignore[arg-type]  # without a batch_size it is given the item itself
         timeout=TIMEOUT,
-        worker_init_fn=_leave_signals_to_parent,
+        worker_init_fn=partial(_begin_worker, os.getpid()),
         generator=torch.Generator(),  # its own, so that starting processes draws nothing from the global one
     )
 
@@ -119,9 +124,18 @@ def _unchanged(batch: RawBatch) -> RawBatch:
     return batch
 
 
-def _leave_signals_to_parent(_: int) -> None:
+def _begin_worker(parent: int, _: int) -> None:
+    """Leave signals to the parent, and end with it.
+
+    torch's own watch starts after this, and takes whoever is the parent by then for the one to watch: a worker whose
+    parent was killed in between would wait for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent saves and then ends this
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 def to_batch(

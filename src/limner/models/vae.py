@@ -106,7 +106,7 @@ class VAE(Model):
     def training_defaults(self) -> Mapping[str, Any]:
         mlp = self.config.network == "mlp"
         return {
-            "batch": 128 if mlp else 64,
+            "batch": 256 if mlp else 64,
             "phases": {"model": {"optimizer": "adam", "lr": 2e-3 if mlp else 1e-3}},
             "lr_schedule": "cosine",
             "ema_halflife_images": (2_000, 10_000),

@@ -1,5 +1,6 @@
 """The convolutional encoder and decoder of autoencoders: strided convolutions down to a few pixels, and back up.
 
+A residual block sits at the bottom, where it costs least.
 There is no normalisation in them: none is needed at these depths, and without it no image depends on its neighbours.
 """
 
@@ -28,9 +29,9 @@ class ConvEncoder(nn.Module):
         fine = data.channels
         for level in range(1, depth + 1):
             coarse = level_channels(width, level)
-            layers += [nn.Conv2d(fine, coarse, 4, 2, padding=1), ResidualBlock(coarse), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(fine, coarse, 4, 2, padding=1), nn.LeakyReLU(0.2)]
             fine = coarse
-        self.features = nn.Sequential(*layers)
+        self.features = nn.Sequential(*layers, ResidualBlock(fine), nn.LeakyReLU(0.2))
         initialise(self.features, normalised=False)
         pixels = (data.height >> depth) * (data.width >> depth)
         self.head = nn.Linear(fine * pixels + condition, outputs)
@@ -50,12 +51,12 @@ class ConvDecoder(nn.Module):
         coarse = level_channels(width, depth)
         self.shape = (coarse, data.height >> depth, data.width >> depth)
         self.start = nn.Linear(latent + condition, math.prod(self.shape))
-        layers: list[nn.Module] = []
+        layers: list[nn.Module] = [ResidualBlock(coarse), nn.LeakyReLU(0.2)]
         for level in range(depth - 1, -1, -1):
             fine = level_channels(width, level)
-            layers += [ResidualBlock(coarse), nn.LeakyReLU(0.2), nn.ConvTranspose2d(coarse, fine, 4, 2, padding=1)]
+            layers += [nn.ConvTranspose2d(coarse, fine, 4, 2, padding=1), nn.LeakyReLU(0.2)]
             coarse = fine
-        self.features = nn.Sequential(*layers, nn.LeakyReLU(0.2))
+        self.features = nn.Sequential(*layers)
         initialise(self.features, normalised=False)
         self.head = nn.Conv2d(coarse, data.channels, 3, padding=1)
 

@@ -313,7 +313,8 @@ class Trainer:
 
     def _report(self, meter: _Meter, log: RunLog) -> None:
         values, rate = meter.take()
-        report = Report(self.step, self.plan.steps, self.plan.progress(self.step), self.seconds, rate, values)
+        progress, eta = self.plan.progress(self.step), self.plan.seconds_left(self.step, self.seconds)
+        report = Report(self.step, self.plan.steps, progress, self.seconds, rate, values, eta)
         rounded = {"images": self.step * self.batch_size, "seconds": round(self.seconds, 2), "images_per_second": rate}
         with self._not_vital("log"):
             log.write(self.step, rounded | values)

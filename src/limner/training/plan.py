@@ -72,6 +72,12 @@ class Plan:
         self.steps = step + max(1, int(max(0.0, self.budget_seconds - seconds) * rate))
         self.replanned, self.measured = passed, (step, seconds)
 
+    def seconds_left(self, step: int, seconds: float) -> float:
+        """How long the rest will take, after `step` steps in `seconds`."""
+        if self.budget_seconds is not None:
+            return max(0.0, self.budget_seconds - seconds)
+        return seconds * (self.steps - step) / max(1, step)
+
     def state(self) -> dict:
         """Plain values for the checkpoint."""
         return {

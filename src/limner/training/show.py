@@ -23,10 +23,7 @@ class Report:
     seconds: float
     images_per_second: float
     values: Mapping[str, float]
-
-    @property
-    def eta_seconds(self) -> float:
-        return self.seconds * (1 - self.progress) / max(self.progress, 1e-6)
+    eta_seconds: float
 
     def text(self) -> str:
         losses = {name.removesuffix("/loss"): value for name, value in self.values.items() if name.endswith("/loss")}
@@ -79,8 +76,7 @@ class TerminalShow(Show):
             self._live.update(self._task, completed=report.progress, description=report.text())
         elif time.monotonic() - self._printed >= _PLAIN_EVERY:
             self._printed = time.monotonic()
-            eta = f"{report.eta_seconds / 60:.1f} min left" if report.progress > 0 else ""
-            self.notice(f"{100 * report.progress:3.0f} %  {report.text()}  {eta}")
+            self.notice(f"{100 * report.progress:3.0f} %  {report.text()}  {report.eta_seconds / 60:.1f} min left")
 
     def notice(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

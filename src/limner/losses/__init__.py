@@ -1,0 +1,1 @@
+"""What models minimise: likelihoods, divergences, adversarial objectives, penalties."""
