@@ -306,8 +306,8 @@ def test_latents_can_be_optimised():
         ({"objective": "hing"}, "did you mean hinge"),
         ({"augment": ("color",)}, "did you mean colour"),
         ({"dropout": 1.0}, "dropout=1.0"),
-        ({"r1": -1.0}, "r1=-1.0 is below 0"),
-        ({"n_critic": 0}, "n_critic=0 is below 1"),
+        ({"r1": -1.0}, "r1=-1.0 is less than 0"),
+        ({"n_critic": 0}, "n_critic=0 is less than 1"),
         ({"clip": 0.0}, "clip=0.0"),
     ],
 )
@@ -333,3 +333,4 @@ def test_training_defaults_are_the_published_settings():
     assert settings("wgan") == {"optimizer": "rmsprop", "lr": 5e-5}
     assert settings("wgan-gp") == {"optimizer": "adam", "lr": 1e-4, "betas": (0.0, 0.9)}
     assert settings("hinge") == {"optimizer": "adam", "lr": 4e-4, "betas": (0.0, 0.9)}
+    assert settings("r3gan") == {"optimizer": "adam", "lr": 2e-4, "betas": (0.0, 0.99)}

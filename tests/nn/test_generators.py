@@ -20,7 +20,7 @@ def test_generators_make_images_of_the_asked_shape_and_range(name, norm):
     generator = GENERATORS[name](blueprint(norm=norm))
     images = generator(*draw(generator, 3))
     assert images.shape == (3, 3, 16, 24) and images.dtype == torch.float32
-    assert images.abs().max() <= 1
+    assert not generator.bounded or images.abs().max() <= 1
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -28,7 +28,7 @@ def test_an_untrained_generator_neither_saturates_nor_dies(name):
     """Saturated or constant first images teach the generator nothing."""
     generator = GENERATORS[name](blueprint(norm="none"))
     images = generator(*draw(generator, 16))
-    assert 0.01 < images.std(dim=0).mean() and images.abs().mean() < 0.9
+    assert 0.01 < images.std(dim=0).mean() and images.abs().mean() < (0.9 if generator.bounded else 2)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ..errors import ConfigError
+from ..errors import ConfigError, unknown
 
 
 def at_least(config: Any, least: float, *names: str) -> None:
@@ -24,8 +24,12 @@ def shares(config: Any, *names: str) -> None:
 
 
 def choices(config: Any) -> None:
-    """Raise ConfigError unless every setting that is one of a list of names is on its list."""
+    """Raise ConfigError unless every setting that is one of a list of names, or several of them, is on its list."""
     for name, hint in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            raise ConfigError(f"{name}={value!r} is not known; use {', '.join(map(repr, get_args(hint)))}")
+        value, several = getattr(config, name), get_origin(hint) is tuple
+        names = get_args(get_args(hint)[0] if several else hint)
+        if get_origin(get_args(hint)[0] if several else hint) is not Literal:
+            continue
+        for chosen in value if several else (value,):
+            if chosen not in names:
+                raise ConfigError(f"{name}: {unknown('choice', str(chosen), names)}")

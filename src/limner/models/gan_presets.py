@@ -61,7 +61,14 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         ),
         "mlp-gan": (
             "the 2014 GAN of fully connected layers, for small images of any size",
-            {**_PLAIN, "generator": "mlp", "discriminator": "mlp", "objective": "non_saturating", "latent": 100},
+            {
+                **_PLAIN,
+                "generator": "mlp",
+                "discriminator": "mlp",
+                "objective": "non_saturating",
+                "latent": 100,
+                "generator_norm": "none",
+            },
         ),
     }
 )

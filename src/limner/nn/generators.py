@@ -1,4 +1,4 @@
-"""Networks that turn latents into images: (B, *latent_shape) and an encoded condition -> (B, C, H, W) in [-1, 1].
+"""Networks that turn latents into images: (B, *latent_shape) and an encoded condition -> (B, C, H, W).
 
 A generator is a start, which takes in latent and condition, and a body, which draws. The builders at the end share one
 signature, so that any of them can stand in for another.
@@ -33,7 +33,7 @@ class Generator(nn.Module):
         return self.start.latent_shape
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
-        """latent (B, *latent_shape), condition (B, condition_width) -> (B, C, H, W) float32."""
+        """latent (B, *latent_shape), condition (B, condition_width) -> (B, C, H, W) float32, in [-1, 1] if bounded."""
         image = self.body(self.start(latent, condition)).float()
         return torch.tanh(image) if self.bounded else image
 

@@ -36,7 +36,7 @@ def _fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
     """How many inputs meet in one output."""
     if isinstance(layer, nn.Linear):
         return layer.in_features
-    taps = math.prod(layer.kernel_size)
+    taps = float(math.prod(layer.kernel_size))
     if isinstance(layer, nn.ConvTranspose2d):
         taps /= math.prod(layer.stride)  # the other taps of the kernel meet inserted zeros
     return layer.in_channels * taps
