@@ -172,14 +172,17 @@ def suggestions_are_read(name: str, dataset: Dataset) -> None:
         assert phase in model.phases() and set(settings) <= PHASE_DEFAULTS, (phase, settings)
 
 
-def learns_one_batch(name: str, dataset: Dataset, steps: int = 60) -> None:
+def learns_one_batch(name: str, dataset: Dataset, steps: int = 120) -> None:
     """A model of one phase can learn eight images by heart: its loss on them falls well."""
-    model, batch = build(name, few(dataset, 8), width=16), batch_of(few(dataset, 8))
+    # pixels drawn anew at each step cannot be known by heart
+    model, batch = build(name, few(dataset, 8), width=32, binarize="none"), batch_of(few(dataset, 8))
     taking, before = stepper(model), _loss(model, batch)
+    taking.set_lr(2.0)
     for index in range(steps):
         taking.step(batch, index, LATE)
     after = _loss(model, batch)
-    assert after < before - 0.2 * abs(before), f"the loss went from {before:.4g} to {after:.4g}"
+    # a twentieth: a Bernoulli likelihood cannot go below the entropy of grey pixels, which is most of its loss
+    assert after < before - 0.05 * abs(before), f"the loss went from {before:.4g} to {after:.4g}"
 
 
 def _loss(model: Model, batch) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -136,9 +138,16 @@ def fork(work: Callable[[], None]) -> int:
     os._exit(code)
 
 
-def wait(child: int) -> int:
-    """The exit code of a child; negative when a signal ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def wait(child: int, seconds: float = 120) -> int:
+    """The exit code of a child; negative when a signal ended it. A child that does not end is killed, which fails."""
+    deadline = time.monotonic() + seconds
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise AssertionError(f"the child did not end within {seconds} s")
+        time.sleep(0.001)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def leftovers(path: Path) -> list[Path]:

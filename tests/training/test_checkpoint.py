@@ -1,6 +1,7 @@
 """Checkpoints: any damage is found, the newest whole one is used, and pruning never leaves less than it should."""
 
 import json
+import os
 import random
 import shutil
 
@@ -132,6 +133,13 @@ def test_the_newest_whole_checkpoint_is_found_by_its_number_and_problems_are_tol
     newest, problems = checkpoint.newest_valid(folder)
     assert newest == folder / "00000004" and [name in text for name, text in zip("765", problems, strict=True)]
     assert checkpoint.newest_valid(folder / "nowhere") == (None, [])
+
+
+def test_dates_play_no_part_in_which_is_the_newest(folder):
+    """Clocks jump, and copying changes dates."""
+    for age, path in enumerate(sorted(folder.iterdir())):
+        os.utime(path, (10**9 - age, 10**9 - age))
+    assert checkpoint.newest_valid(folder)[0].name == "00000006"
 
 
 def test_a_newer_format_asks_for_a_newer_limner(digits, folder, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from limner.training.ema import _EVERY as EVERY
 from limner.training.ema import Averages
 
 
@@ -26,10 +27,10 @@ def test_averages_are_those_of_a_plain_loop(halflives):
     expected = [[parameter.detach().clone() for parameter in model.parameters()] for _ in halflives]
     averages = Averages(model, halflife_images=halflives, batch=batch)
     for step, weights in enumerate(walk(averages, model, 40)):
-        if step % 4 != 3:
+        if (step + 1) % EVERY:
             continue
         for halflife, average in zip(halflives, expected, strict=True):
-            kept = 0.5 ** (4 * batch / max(1, min(halflife, (step + 1) * batch / 10)))
+            kept = 0.5 ** (EVERY * batch / max(1, min(halflife, (step + 1) * batch / 10)))
             average[:] = [kept * old + (1 - kept) * new for old, new in zip(average, weights, strict=True)]
     for name, average in zip(("ema_short", "ema_long"), expected, strict=True):
         for made, by_hand in zip(averages.tensors()[name].values(), average, strict=True):
@@ -39,11 +40,11 @@ def test_averages_are_those_of_a_plain_loop(halflives):
 def test_after_a_halflife_a_step_away_has_come_half_way():
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    averages = Averages(model, halflife_images=(64, 64), batch=8)
+    averages = Averages(model, halflife_images=(64 * EVERY, 64 * EVERY), batch=8)
     nn.init.ones_(model.weight)
-    far = 100_000  # steps in, where the half-life is no longer held to a tenth of the images
-    averages.update(far + 3)
-    averages.update(far + 7)
+    far = 100_000 * EVERY  # steps in, where the half-life is no longer held to a tenth of the images
+    for step in range(far, far + 8 * EVERY):
+        averages.update(step)
     assert averages.tensors()["ema_long"]["weight"].item() == pytest.approx(0.5)
 
 
@@ -74,5 +75,5 @@ def test_averages_follow_weights_that_were_loaded():
     model = nn.Linear(1, 1, bias=False)
     averages = Averages(model, halflife_images=(1, 1), batch=8)
     model.load_state_dict({"weight": torch.full((1, 1), 7.0)})
-    averages.update(3)
+    averages.update(EVERY - 1)
     assert averages.tensors()["ema_short"]["weight"].item() == pytest.approx(7.0, abs=1e-3)

@@ -86,7 +86,7 @@ def test_what_passes_is_survived_wherever_it_strikes(trials, digits, tmp_path):
     """At a random step and place, once or more often; the end is about as good as that of a run that had no fault."""
     random_ = random.Random(0)
     untrained = validation_loss(trainer("toys:Toy", digits, tmp_path).model.eval(), digits, seed=0)
-    settings = {**SETTINGS, "steps": 120}
+    settings = {"steps": 120, "checkpoint_every": "10", "keep": 2}
     clean = validation_loss(run("toys:Toy", digits, tmp_path / "clean", **settings).model.eval(), digits, seed=0)
     for trial in range(trials):
         place, at = random_.choice(PLACES), random_.randrange(1, 80)

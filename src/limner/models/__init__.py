@@ -36,7 +36,7 @@ class Entry:
         module, _, name = self.target.partition(":")
         try:
             cls = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no module, or ".x"
             raise ConfigError(f"cannot import model {self.target!r}: {error}") from error
         if not (isinstance(cls, type) and issubclass(cls, Model)):
             raise ConfigError(f"{self.target} is not a limner.model.Model")

@@ -40,7 +40,7 @@ class MLPEncoder(nn.Module):
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         """(B, C, H, W) in [-1, 1] and (B, condition) -> (B, outputs)."""
-        return self.layers(torch.cat([image.flatten(1), condition], dim=1))
+        return self.layers(_beside(image.flatten(1), condition))
 
 
 class MLPDecoder(nn.Module):
@@ -53,9 +53,14 @@ class MLPDecoder(nn.Module):
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
         """(B, latent) and (B, condition) -> (B, C, H, W), unbounded."""
-        return self.layers(torch.cat([latent, condition], dim=1)).unflatten(1, self.shape)
+        return self.layers(_beside(latent, condition)).unflatten(1, self.shape)
 
     @torch.no_grad()
     def centre(self, output: Tensor) -> None:
         """Make (C, H, W) what an untrained decoder gives on average: the last layer's bias."""
         self.layers.last.bias.copy_(output.flatten())
+
+
+def _beside(features: Tensor, condition: Tensor) -> Tensor:
+    """(B, F) and (B, W) -> (B, F + W); no copy when there is no condition."""
+    return torch.cat([features, condition], dim=1) if condition.shape[1] else features

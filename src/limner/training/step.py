@@ -39,7 +39,7 @@ class StepLog:
     values: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, name: str, value: Tensor, share: float) -> None:
-        value = value.detach() * share
+        value = value.detach() if share == 1 else value.detach() * share
         self.values[name] = self.values[name] + value if name in self.values else value
 
 
@@ -77,7 +77,7 @@ class Stepper:
         """
         log = StepLog()
         # dropout and the like draw from torch's own generator, which is therefore a function of (seed, step) too
-        torch.manual_seed(int(generator(self.seed, "torch", index).integers(2**62)))
+        seed_torch(int(generator(self.seed, "torch", index).integers(2**62)), self.device)
         parts = [self._part(batch, index, images, part) for part in range(self.accumulate)]
         while True:
             losses = map(self._advance, parts)
@@ -102,18 +102,20 @@ class Stepper:
         """Back-propagate the parts of one loss as they are made, and step its phase."""
         share = 1 / self.accumulate
         parameters, optimizer = self.phases[phase], self.optimizers[phase]
-        optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.device)
+        _forget(parameters)
+        total: Tensor | None = None
         for loss in losses:
             assert loss is not None and loss.phase == phase, "all parts of a batch yield the same phases"
-            (loss.value * share if share != 1 else loss.value).backward(inputs=parameters)
-            total = total + loss.value.detach() * share
-            for name, value in loss.terms.items():
-                log.add(f"{phase}/{name}", value, share)
+            value = loss.value if share == 1 else loss.value * share
+            value.backward(inputs=parameters)
+            total = value.detach() if total is None else total + value.detach()
+            for name, term in loss.terms.items():
+                log.add(f"{phase}/{name}", term, share)
+        assert total is not None, "a batch has at least one part"
         norm = self._clipped_norm(parameters)
         # one test for both: a loss that is not finite with finite gradients is caught as well
         if not torch.isfinite(total + norm):
-            optimizer.zero_grad(set_to_none=True)
+            _forget(parameters)
             raise NonFinite(phase, "the loss" if not torch.isfinite(total) else "the gradient")
         optimizer.step()
         log.values[f"{phase}/loss"] = total
@@ -122,7 +124,23 @@ class Stepper:
     def _clipped_norm(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """The norm of the phase's gradient before clipping; clips it when asked to."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if self.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         return norm
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed the generators that `device` draws from.
+
+    Not torch.manual_seed: for each kind of accelerator that is not in use it formats a stack trace, in 0.1 to 0.7 ms.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+def _forget(parameters: list[torch.nn.Parameter]) -> None:
+    """Drop gradients: the optimiser's zero_grad without its profiler hooks, a twentieth of the time."""
+    for parameter in parameters:
+        parameter.grad = None
