@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 
 import numpy as np
 import torch
@@ -32,11 +31,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default=None)
+    parser.add_argument("--run", default=None, help="score this finished run instead of training one")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     given = parser.parse_args()
+    trained = limner.load(given.run) if given.run else train(given)
+    test = limner.open_data(given.path, split="test")
+    for samples in (1, given.samples):
+        nats = bound(trained, test, images=given.images, samples=samples)
+        error = nats.std() / len(nats) ** 0.5
+        print(f"{samples:>5} samples: {nats.mean():.3f} nats (standard error {error:.3f}) over {len(nats)} test images")
+    about = trained.about
+    print(f"{trained.name}, {about['minutes']} minutes, {about['images_shown']:,} images shown, {about['weights']}")
+
+
+def train(given: argparse.Namespace) -> limner.Trained:
+    """The model, trained for the budget."""
     settings = {key: parse_value(value) for key, value in (item.split("=", 1) for item in given.set)}
-    started = time.monotonic()
-    trained = limner.train(
+    return limner.train(
         given.model,
         given.path,
         out=given.out or tempfile.mkdtemp(prefix="limner-likelihood-") + "/run",
@@ -47,14 +58,6 @@ def main() -> None:
         checkpoint_every="5m",
         show=TerminalShow(),
     )
-    minutes = (time.monotonic() - started) / 60
-    test = limner.open_data(given.path, split="test")
-    for samples in (1, given.samples):
-        nats = bound(trained, test, images=given.images, samples=samples)
-        error = nats.std() / len(nats) ** 0.5
-        print(f"{samples:>5} samples: {nats.mean():.3f} nats (standard error {error:.3f}) over {len(nats)} test images")
-    shown = trained.about["images_shown"]
-    print(f"{given.model}, {minutes:.1f} minutes, {shown:,} images shown, weights {trained.about['weights']}")
 
 
 def bound(trained: limner.Trained, test: limner.Dataset, *, images: int, samples: int) -> np.ndarray:

@@ -335,7 +335,7 @@ def test_a_lock_is_free_as_soon_as_its_holder_is_killed_even_when_a_child_of_it_
         assert wait(holder) == -signal.SIGKILL
         start = time.perf_counter()
         with durable.lock(tmp_path / ".lock", "the next"):
-            assert time.perf_counter() - start < 0.1
+            assert time.perf_counter() - start < 1
     finally:
         os.kill(worker, signal.SIGKILL)
 

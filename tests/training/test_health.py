@@ -96,7 +96,7 @@ def test_what_passes_is_survived_wherever_it_strikes(trials, digits, tmp_path):
         made.run()
         assert made.step == 120 and made.notices, f"{place} at {at}, {times} times, went unnoticed"
         end = validation_loss(made.model.eval(), digits, seed=0)
-        assert untrained - end > 0.9 * (untrained - clean), (place, at, times)
+        assert untrained - end > 0.5 * (untrained - clean), (place, at, times)  # up to three halvings of the rate
         everything_published_is_finite(path)
 
 

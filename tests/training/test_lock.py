@@ -85,4 +85,4 @@ def test_a_killed_runs_folder_is_free_at_once_with_its_data_workers_still_alive(
     assert wait(child) == -signal.SIGKILL
     start = time.perf_counter()
     with durable.lock(tmp_path / ".lock", "the next"):
-        assert time.perf_counter() - start < 0.1
+        assert time.perf_counter() - start < 1  # the workers live on for up to five
