@@ -10,7 +10,7 @@ from properties import bank, trained
 from toys import Toy
 
 from limner import bundle, durable
-from limner.errors import BadCheckpoint
+from limner.errors import BadCheckpoint, ModelError
 from limner.types import Condition
 
 ABOUT = {"version": "9.9", "steps": 7, "dataset": "digits", "nested": {"not": "on the card"}}
@@ -97,7 +97,6 @@ def test_a_folder_that_agrees_with_itself_but_holds_no_model_is_refused(changes,
     "changes",
     [
         {"model": "os:system"},
-        {"model": "no.such.module:X"},
         {"model": "toys:Nothing"},
         {"model": "gna"},
         {"model": 3},
@@ -141,6 +140,16 @@ def test_loading_starts_no_process_opens_no_connection_and_unpickles_nothing(sav
     finally:
         listening.clear()  # an audit hook cannot be removed
     assert events == []
+
+
+def test_a_model_from_outside_is_not_imported_for_a_stranger(saved, tmp_path, monkeypatch):
+    """A folder may name any module on the path; only the caller may import it."""
+    (tmp_path / "stranger.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = forged(saved, tmp_path / "m", config__json=config_with(saved, model="stranger:Model"))
+    with pytest.raises(ModelError, match="import stranger first"):
+        bundle.load(folder)
+    assert "stranger" not in sys.modules
 
 
 def test_every_file_is_checked_before_any_is_used(saved, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ expect. A training checkpoint is such a folder with training state beside it.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from . import durable, models
 from .config import from_dict, to_dict
-from .errors import BadCheckpoint, ConfigError
+from .errors import BadCheckpoint, ConfigError, ModelError
 from .model import Model
 from .types import Attribute, Condition, DataSpec
 
@@ -59,12 +60,14 @@ def save(loaded: Bundle, folder: Path) -> None:
 def load(folder: Path) -> Bundle:
     """The model of a folder, after checking every byte of it.
 
-    Raises BadCheckpoint when a file is missing, altered, or of a newer format.
+    Raises BadCheckpoint when a file is missing, altered, or of a newer format, and ModelError for a model from outside
+    the catalogue whose module has not been imported: a folder from a stranger makes no code run.
     """
     manifest = durable.verify(folder)
     try:
         check_format(folder, manifest)
         saved = json.loads((folder / CONFIG).read_bytes())
+        _refuse_foreign_code(folder, saved["model"])
         data = _data_spec(saved["data"])
         model = models.build(saved["model"], models.configure(saved["model"], saved["config"]), data)
         model.load_state_dict(read_tensors(folder / WEIGHTS))
@@ -72,6 +75,15 @@ def load(folder: Path) -> Bundle:
         return Bundle(model.eval(), saved["about"], bank, manifest["files"][WEIGHTS]["sha256"])
     except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise BadCheckpoint(f"{folder} does not hold a model of this Limner: {error}") from error
+
+
+def _refuse_foreign_code(folder: Path, name: str) -> None:
+    module, colon, _ = str(name).partition(":")
+    if colon and module not in sys.modules:
+        raise ModelError(
+            f"{folder} holds {name!r}, a model from outside Limner, and loading a folder runs no code of its own; "
+            f"if you trust it: import {module} first, or on the command line set LIMNER_IMPORT={module}"
+        )
 
 
 def check_format(folder: Path, manifest: Mapping[str, Any]) -> None:

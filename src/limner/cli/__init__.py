@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from cyclopts import CycloptsError
 
-from ..errors import LimnerError
+from ..errors import ConfigError, LimnerError
 from .app import build
 from .output import Answer, deliver, fail, lenient
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "verbose": bool({"-v", "--verbose"} & set(tokens)) or os.environ.get("LIMNER_DEBUG", "") not in ("", "0"),
     }
     try:
+        _import_own_models()
         answer = build()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         if not isinstance(answer, Answer):  # help or version, printed already
             return 0
@@ -53,6 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _hung_up()
     except OSError as error:
         return fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}", 74, **say)
+
+
+def _import_own_models() -> None:
+    """Import the modules named in LIMNER_IMPORT, so that folders holding models of theirs can be loaded."""
+    for name in filter(None, os.environ.get("LIMNER_IMPORT", "").split(",")):
+        try:
+            import_module(name.strip())
+        except ImportError as error:
+            raise ConfigError(f"LIMNER_IMPORT={name!r} cannot be imported: {error}") from error
 
 
 def _familiar(token: str) -> str:

@@ -124,6 +124,8 @@ class Stepper:
     def _clipped_norm(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """The norm of the phase's gradient before clipping; clips it when asked to."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not gradients:  # the loss depends on none of the phase's parameters
+            return torch.zeros((), device=self.device)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if self.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
