@@ -97,6 +97,8 @@ def _fitted(value: Any, hint: Any) -> Any:
     options = set(get_args(hint)) if isinstance(hint, UnionType) or get_origin(hint) is Union else {hint}
     if value is None and any(get_origin(option) is Literal and "none" in get_args(option) for option in options):
         return "none"
+    if isinstance(value, int) and not isinstance(value, bool) and str in options and int not in options:
+        return str(value)  # --set preview_every=0
     if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
         return [parse_value(part.strip()) for part in value.split(",") if part.strip()]
     return value

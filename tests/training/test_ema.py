@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from limner.training.ema import _DENSE as DENSE
 from limner.training.ema import _EVERY as EVERY
 from limner.training.ema import Averages
 
@@ -26,11 +27,12 @@ def test_averages_are_those_of_a_plain_loop(halflives):
     model, batch = nn.Linear(3, 2), 4
     expected = [[parameter.detach().clone() for parameter in model.parameters()] for _ in halflives]
     averages = Averages(model, halflife_images=halflives, batch=batch)
-    for step, weights in enumerate(walk(averages, model, 40)):
-        if (step + 1) % EVERY:
+    for step, weights in enumerate(walk(averages, model, 100)):
+        every = 1 if step < DENSE else EVERY
+        if (step + 1) % every:
             continue
         for halflife, average in zip(halflives, expected, strict=True):
-            kept = 0.5 ** (EVERY * batch / max(1, min(halflife, (step + 1) * batch / 10)))
+            kept = 0.5 ** (every * batch / max(1, min(halflife, (step + 1) * batch / 10)))
             average[:] = [kept * old + (1 - kept) * new for old, new in zip(average, weights, strict=True)]
     for name, average in zip(("ema_short", "ema_long"), expected, strict=True):
         for made, by_hand in zip(averages.tensors()[name].values(), average, strict=True):

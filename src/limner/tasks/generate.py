@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import NotAble
+from ..errors import ConfigError, NotAble
 from ..model import Decodes, Encodes, Model, Samples, Scores
 from ..rng import ImageRng
 from ..types import Condition
@@ -69,6 +69,8 @@ def generate_tiles(
 ) -> Iterator[tuple[list[int], Tensor]]:
     """As `generate`, a tile at a time and in rising order: (indices, images), for showing while more are made."""
     need(model, Samples)
+    if (label is not None or attributes) and getattr(model.config, "conditional", "auto") == "none":
+        raise ConfigError(f"label={label!r}, attributes={attributes!r}: this model was trained with conditional=none")
     options = options_of(model) if options is None else options
     wanted, device = set(indices), device_of(model)
     for tile in aligned(indices):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 NAMES = ("ema_short", "ema_long")
 _EVERY = 8  # steps between updates: as smooth as an update at every step, at an eighth of the cost
+_DENSE = 64  # steps at the start that are all taken in, so that a short run has averages too
 
 
 class Averages:
@@ -29,11 +30,12 @@ class Averages:
         A half-life is never longer than a tenth of the images seen, so that the random start is soon forgotten
         (Karras et al. 2022, arXiv 2206.00364, use 5 %).
         """
-        if (step + 1) % _EVERY:
+        every = 1 if step < _DENSE else _EVERY
+        if (step + 1) % every:
             return
         images = (step + 1) * self._batch
         for halflife, average in zip(self._halflife, self._averages, strict=True):
-            weight = 1 - 0.5 ** (_EVERY * self._batch / max(1.0, min(halflife, images / 10)))
+            weight = 1 - 0.5 ** (every * self._batch / max(1.0, min(halflife, images / 10)))
             torch._foreach_lerp_(average, self._parameters, weight)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
