@@ -77,5 +77,5 @@ def test_averages_follow_weights_that_were_loaded():
     model = nn.Linear(1, 1, bias=False)
     averages = Averages(model, halflife_images=(1, 1), batch=8)
     model.load_state_dict({"weight": torch.full((1, 1), 7.0)})
-    averages.update(EVERY - 1)
+    averages.update(DENSE + EVERY - 1)
     assert averages.tensors()["ema_short"]["weight"].item() == pytest.approx(7.0, abs=1e-3)
