@@ -50,7 +50,11 @@ class Model(nn.Module, ABC):
         self.config, self.data = config, data
 
     def phases(self) -> Mapping[str, list[nn.Parameter]]:
-        """Who can be trained: phase name -> parameters. One phase by default."""
+        """Who can be trained: phase name -> parameters. One phase by default.
+
+        A phase may have no parameters: its loss is logged and checked, and the model itself does the update, into
+        buffers, after the yield. So closed-form steps (expectation-maximisation) go through the same loop.
+        """
         return {"model": list(self.parameters())}
 
     def training_defaults(self) -> Mapping[str, Any]:

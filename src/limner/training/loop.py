@@ -348,7 +348,7 @@ class Trainer:
         )
 
     def _lowest_lr(self) -> float:
-        return min(group["lr"] for optim in self.state.optimizers.values() for group in optim.param_groups)
+        return min((g["lr"] for optim in self.state.optimizers.values() for g in optim.param_groups), default=0.0)
 
     # --- signals ----------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,15 @@ from .settings import TrainConfig
 def build(
     phases: Mapping[str, list[nn.Parameter]], config: TrainConfig, suggested: Mapping[str, Any]
 ) -> dict[str, torch.optim.Optimizer]:
-    """The optimiser of each phase: the user's setting first, then the model's suggestion, then Adam at 1e-3."""
-    return {phase: _build(parameters, config, suggested.get(phase, {})) for phase, parameters in phases.items()}
+    """The optimiser of each phase: the user's setting first, then the model's suggestion, then Adam at 1e-3.
+
+    A phase without parameters has none.
+    """
+    return {
+        phase: _build(parameters, config, suggested.get(phase, {}))
+        for phase, parameters in phases.items()
+        if parameters
+    }
 
 
 def _build(parameters: list[nn.Parameter], config: TrainConfig, suggested: Mapping[str, Any]) -> torch.optim.Optimizer:

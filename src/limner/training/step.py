@@ -101,13 +101,14 @@ class Stepper:
     def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog) -> None:
         """Back-propagate the parts of one loss as they are made, and step its phase."""
         share = 1 / self.accumulate
-        parameters, optimizer = self.phases[phase], self.optimizers[phase]
+        parameters, optimizer = self.phases[phase], self.optimizers.get(phase)
         _forget(parameters)
         total: Tensor | None = None
         for loss in losses:
             assert loss is not None and loss.phase == phase, "all parts of a batch yield the same phases"
             value = loss.value if share == 1 else loss.value * share
-            value.backward(inputs=parameters)
+            if parameters:  # a phase without any, such as one of expectation-maximisation, updates itself after the yield
+                value.backward(inputs=parameters)
             total = value.detach() if total is None else total + value.detach()
             for name, term in loss.terms.items():
                 log.add(f"{phase}/{name}", term, share)
@@ -117,7 +118,8 @@ class Stepper:
         if not torch.isfinite(total + norm):
             _forget(parameters)
             raise NonFinite(phase, "the loss" if not torch.isfinite(total) else "the gradient")
-        optimizer.step()
+        if optimizer is not None:
+            optimizer.step()
         log.values[f"{phase}/loss"] = total
         log.values[f"{phase}/gradient_norm"] = norm
 
