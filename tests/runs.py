@@ -32,7 +32,8 @@ from limner.training.step import Stepper
 from limner.types import Batch
 
 CPU = torch.device("cpu")
-TINY = {"width": 4, "latent": 4, "mixture_components": 2}  # whichever of them a model has
+# whichever of them a model has
+TINY = {"width": 4, "latent": 4, "mixture_components": 2, "components": 16, "factors": 2, "hidden": 16, "chains": 16}
 QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}
 
 
@@ -89,7 +90,7 @@ def take_steps(model: Model, dataset: Dataset, count: int, *, seed: int = 0) -> 
 
 def trainer(name: str, dataset: Dataset, path: Path, *, config: dict | None = None, **given: Any) -> Trainer:
     """A run of a tiny model in folder `path`; what is given goes to Trainer, or else to TrainConfig."""
-    parts = {key: given.pop(key) for key in ("workers", "validation", "show", "flip") if key in given}
+    parts = {key: given.pop(key) for key in ("workers", "validation", "judge", "show", "flip") if key in given}
     train_config = TrainConfig(**{**QUIET, **given})
     model = build(name, dataset, seed=train_config.seed, **(config or {}))
     resolved = settings.resolve(train_config, model.training_defaults())

@@ -13,6 +13,7 @@ from limner.errors import (
     ConfigError,
     DataError,
     DiskError,
+    GateRefused,
     Interrupted,
     LimnerError,
     MissingExtra,
@@ -20,6 +21,7 @@ from limner.errors import (
     NotAble,
     RunLocked,
     TrainingStopped,
+    UnlikeProtocols,
     require,
     unknown,
 )
@@ -33,7 +35,9 @@ CODES = {
     ModelError: 5,
     BadCheckpoint: 5,
     NotAble: 5,
+    GateRefused: 6,
     TrainingStopped: 7,
+    UnlikeProtocols: 8,
     RunLocked: 73,
     DiskError: 74,
 }

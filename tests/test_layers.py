@@ -28,9 +28,10 @@ LAYERS = {
     "training": 8,
     "evaluation": 9,
     "api": 10,
-    "leaderboard": 11,
-    **dict.fromkeys(["cli", "demo"], 12),
-    "__main__": 13,
+    "judging": 11,
+    "contest": 12,
+    **dict.fromkeys(["cli", "demo"], 13),
+    "__main__": 14,
 }
 ANYWHERE = {"__init__"}  # the package itself: its version, and names that are imported when first used
 

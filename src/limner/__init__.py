@@ -20,6 +20,11 @@ _PUBLIC = {
     "load": ".api",
     "open_data": ".data",
     "DataConfig": ".data",
+    "evaluate": ".judging",
+    "compare": ".judging",
+    "leaderboard": ".contest",
+    "Evaluation": ".evaluation.evaluate",
+    "Number": ".metrics.number",
     "Trained": ".api",
     "Dataset": ".data",
     "Pictures": ".api",
@@ -29,10 +34,15 @@ _PUBLIC = {
 __all__ = [
     "DataConfig",
     "Dataset",
+    "Evaluation",
     "LimnerError",
+    "Number",
     "Pictures",
     "Trained",
     "__version__",
+    "compare",
+    "evaluate",
+    "leaderboard",
     "load",
     "open_data",
     "resume",
@@ -41,8 +51,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .api import Pictures, Trained, load, resume, train
+    from .contest import leaderboard
     from .data import DataConfig, Dataset, open_data
     from .errors import LimnerError
+    from .evaluation.evaluate import Evaluation
+    from .judging import compare, evaluate
+    from .metrics.number import Number
 
 
 def __getattr__(name: str) -> Any:

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import __version__, bundle, durable, models
+from . import __version__, bundle, durable, features, models
 from .config import from_dict, to_dict
 from .data import DataConfig, Dataset, open_data
 from .data.fill import Progress
 from .data.loader import Loader, to_batch
 from .data.names import few
 from .errors import ConfigError, DataError
+from .evaluation import measures, sides
+from .evaluation.judge import Judge
 from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Encodes
@@ -195,6 +197,11 @@ class Trained:
     @property
     def name(self) -> str:
         return self.network.name
+
+    @property
+    def loaded(self) -> bundle.Bundle:
+        """The network with what else its folder holds."""
+        return self._loaded
 
     @property
     def data(self) -> DataSpec:
@@ -381,6 +388,7 @@ def _run(
     config = replace(config, precision="bf16" if arithmetic.bf16 else "fp32", channels_last=arithmetic.channels_last)
     model.to(memory_format=arithmetic.memory_format)  # type: ignore[call-overload]
     reading = from_dict(DataConfig, {key: value for key, value in run["data"].items() if key != "path"})
+    judge = _judge(dataset, run["data"]["path"], reading, config)
     trainer = Trainer(
         model,
         dataset,
@@ -389,10 +397,13 @@ def _run(
         arithmetic=arithmetic,
         device=device,
         validation=_validation(run["data"]["path"], reading, dataset),
+        judge=judge,
         flip=reading.flip,
         workers=reading.workers,
         show=show,
     )
+    if judge is not None:
+        judge.bank = trainer.bank
     trainer.run(on_locked=claim)
     return load(folder.path)
 
@@ -422,6 +433,21 @@ def _some_images(dataset: Dataset, seed: int) -> Tensor:
     """(N, C, H, W): up to 2,048 training images, chosen by the seed."""
     rows = np.sort(generator(seed, "prepare").permutation(len(dataset))[:2_048])
     return to_batch(dataset.batch(rows)).image
+
+
+def _judge(dataset: Dataset, path: str, reading: DataConfig, config: TrainConfig) -> Judge | None:
+    """What scores the models of a run while it trains, or None when nobody asked for it.
+
+    The real images are those of the validation split where there is one, else training images; never the test split,
+    which must not choose anything.
+    """
+    if settings.interval("evaluate_every", config.evaluate_every) == (None, None):
+        return None
+    (measure,) = measures.chosen([config.evaluate_metric])
+    split = "val" if dataset.report.splits.get("val") else "train"
+    sized = replace(reading, resolution=f"{dataset.spec.height}x{dataset.spec.width}", channels=dataset.spec.channels)
+    reference = sides.reference(path, sized, n=config.evaluate_images, split=split)
+    return Judge(measure, reference, features.load("lite0"), images=config.evaluate_images, seed=config.seed)
 
 
 def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | None:

@@ -8,7 +8,9 @@ LimnerError                       exit code 1
 ├── ModelError                    5   a model that cannot be used
 │   ├── BadCheckpoint             5   a checkpoint or bundle that is torn, altered or too new
 │   └── NotAble                   5   the model lacks the ability that a task asks for
+├── GateRefused                   6   an evaluation is worse than the threshold that was set
 ├── TrainingStopped               7   training cannot go on (non-finite values that recovery did not cure)
+├── UnlikeProtocols               8   numbers that were measured differently were to be compared
 ├── RunLocked                    73   another process is using the run folder
 └── DiskError     (OSError)      74   something that must last could not be written
 Interrupted                 130/143   SIGINT or SIGTERM arrived; the run was saved first
@@ -60,6 +62,18 @@ class BadCheckpoint(ModelError):
 
 class NotAble(ModelError):
     """The model lacks the ability that a task asks for."""
+
+
+class GateRefused(LimnerError):
+    """An evaluation is worse than the threshold that was set for it."""
+
+    exit_code = 6
+
+
+class UnlikeProtocols(LimnerError):
+    """Numbers that were measured differently were to be compared; the message names what differs."""
+
+    exit_code = 8
 
 
 class TrainingStopped(LimnerError):

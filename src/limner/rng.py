@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -81,7 +81,11 @@ class StepRng:
     def __init__(self, seed: int, step: int, *, start: int, stop: int, total: int, device="cpu") -> None:
         self.rows, self.device = stop - start, device
         self._start, self._stop, self._total = start, stop, total
-        self._stream = generator(seed, "step", step)
+        self._key = (seed, step)
+
+    @cached_property
+    def _stream(self) -> np.random.Generator:
+        return generator(self._key[0], "step", self._key[1])
 
     def normal(self, *shape: int) -> Tensor:
         return self._cut(self._stream.standard_normal((self._total, *shape), dtype=np.float32))

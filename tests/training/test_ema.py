@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from limner.training.ema import _DENSE as DENSE
-from limner.training.ema import _EVERY as EVERY
 from limner.training.ema import Averages
 
 
@@ -22,16 +21,18 @@ def walk(averages, model, steps, start=0):
     return history
 
 
-@pytest.mark.parametrize("halflives", [(8, 80), (1, 10_000)])
-def test_averages_are_those_of_a_plain_loop(halflives):
+@pytest.mark.parametrize(
+    ("halflives", "intervals"), [((8, 80), (8, 8)), ((1, 10_000), (8, 32)), ((10_000, 600), (8, 16))]
+)
+def test_averages_are_those_of_a_plain_loop(halflives, intervals):
     model, batch = nn.Linear(3, 2), 4
     expected = [[parameter.detach().clone() for parameter in model.parameters()] for _ in halflives]
     averages = Averages(model, halflife_images=halflives, batch=batch)
     for step, weights in enumerate(walk(averages, model, 100)):
-        every = 1 if step < DENSE else EVERY
-        if (step + 1) % every:
-            continue
-        for halflife, average in zip(halflives, expected, strict=True):
+        for halflife, interval, average in zip(halflives, intervals, expected, strict=True):
+            every = 1 if step < DENSE else interval
+            if (step + 1) % every:
+                continue
             kept = 0.5 ** (every * batch / max(1, min(halflife, (step + 1) * batch / 10)))
             average[:] = [kept * old + (1 - kept) * new for old, new in zip(average, weights, strict=True)]
     for name, average in zip(("ema_short", "ema_long"), expected, strict=True):
@@ -42,10 +43,10 @@ def test_averages_are_those_of_a_plain_loop(halflives):
 def test_after_a_halflife_a_step_away_has_come_half_way():
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    averages = Averages(model, halflife_images=(64 * EVERY, 64 * EVERY), batch=8)
+    averages = Averages(model, halflife_images=(512, 512), batch=8)
     nn.init.ones_(model.weight)
-    far = 100_000 * EVERY  # steps in, where the half-life is no longer held to a tenth of the images
-    for step in range(far, far + 8 * EVERY):
+    far = 800_000  # steps in, where the half-life is no longer held to a tenth of the images
+    for step in range(far, far + 64):
         averages.update(step)
     assert averages.tensors()["ema_long"]["weight"].item() == pytest.approx(0.5)
 
@@ -77,5 +78,5 @@ def test_averages_follow_weights_that_were_loaded():
     model = nn.Linear(1, 1, bias=False)
     averages = Averages(model, halflife_images=(1, 1), batch=8)
     model.load_state_dict({"weight": torch.full((1, 1), 7.0)})
-    averages.update(DENSE + EVERY - 1)
+    averages.update(DENSE + 8 - 1)
     assert averages.tensors()["ema_short"]["weight"].item() == pytest.approx(7.0, abs=1e-3)

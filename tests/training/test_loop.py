@@ -8,7 +8,7 @@ from runs import build, few, run, trainer
 from limner import bundle, durable
 from limner.errors import ConfigError
 from limner.images.read import decode
-from limner.training import checkpoint, inference
+from limner.training import checkpoint, inference, log
 from limner.training.folder import RunFolder
 from limner.training.loop import Every
 from limner.training.settings import interval
@@ -67,11 +67,30 @@ def test_a_best_model_that_could_not_be_written_is_tried_again(digits, unseen_di
 
 def test_the_weights_that_are_handed_out_are_those_with_the_lowest_validation_loss(digits, unseen_digits, tmp_path):
     made = run("toys:Toy", digits, tmp_path, steps=60, validation=unseen_digits, ema_halflife_images=(10, 10**6))
-    name, losses = inference.best_weights(made.model, made.state.averages, unseen_digits, seed=0)
+    name, losses = inference.best_weights(made._handed_out, made._score)
     assert losses[name] == min(losses.values()) and set(losses) == {"raw", "ema_short", "ema_long"}
     assert bundle.load(tmp_path / "model").about["weights"] == made.weights == name
     loaded = bundle.load(tmp_path / "model").model
     assert inference.validation_loss(loaded, unseen_digits, seed=0) == losses[name]
+
+
+def test_a_judge_picks_the_best_model_and_the_weights(digits, unseen_digits, tmp_path):
+    """Scores of steps 2, 4, 6 and 8, then of the three weights: the second model and the last weights are best."""
+    scores = iter([3.0, 1.0, 2.0, 5.0, 9.0, 8.0, 7.0])
+    made = trainer(
+        "toys:Toy",
+        digits,
+        tmp_path,
+        steps=8,
+        evaluate_every="2",
+        validation=unseen_digits,
+        judge=lambda model: next(scores),
+    )
+    made.run()
+    assert bundle.load(tmp_path / "best").about["steps"] == 4 and made.best == 1.0
+    lines = [line for line in log.read(tmp_path / "log.jsonl") if "evaluation/kid" in line]
+    assert [(line["step"], line["evaluation/kid"]) for line in lines] == [(2, 3.0), (4, 1.0), (6, 2.0), (8, 5.0)]
+    assert made.weights == "raw"
 
 
 def test_players_have_no_validation_loss(digits, unseen_digits, tmp_path):

@@ -6,7 +6,7 @@ from runs import batch_of, build, stepper
 from torch import nn
 
 from limner.model import Loss
-from limner.training.step import NonFinite
+from limner.training.step import NonFinite, _mixed, _norm
 
 
 def weights(model):
@@ -137,3 +137,20 @@ def test_a_bad_second_phase_leaves_the_first_stepped(digits):
     with pytest.raises(NonFinite, match="'head'"):
         stepper(model).step(batch_of(digits), 0, 0)
     assert torch.equal(model.head.weight, head) and not torch.equal(model.body.weight, body)
+
+
+def test_the_gradient_norm_is_that_of_all_gradients_as_one_vector():
+    """Dense gradients take a faster way than those with gaps; both must give the same norm."""
+    rng = torch.Generator().manual_seed(0)
+    dense = [torch.randn(shape, generator=rng) for shape in ((7, 3), (5,), ())]
+    conv = torch.randn(4, 3, 2, 2, generator=rng).contiguous(memory_format=torch.channels_last)
+    gaps = torch.randn(6, 8, generator=rng)[:, ::2]
+    for gradients in ([*dense, conv], [*dense, gaps], [conv.double()]):
+        whole = torch.cat([gradient.flatten() for gradient in gradients])
+        assert torch.isclose(_norm(gradients), whole.norm())
+    assert not torch.isfinite(_norm([torch.tensor([1.0, float("nan")]), *dense]))
+
+
+def test_torchs_own_seeds_differ_from_step_to_step_and_from_run_to_run():
+    seeds = {_mixed(seed, step) for seed in range(50) for step in range(50)}
+    assert len(seeds) == 2_500 and all(0 <= seed < 2**62 for seed in seeds)

@@ -28,6 +28,7 @@ Exit codes
   3  an optional package is missing     130  stopped by Ctrl-C
   4  the data cannot be used            143  stopped by SIGTERM
   5  the model cannot be used                (a run is saved first)
+  6  worse than a threshold               8  unlike numbers compared
 
 Start here:  limner train vae builtin:openmoji --budget 5m
 """
@@ -90,6 +91,40 @@ Examples
         """\
 Example
   limner traverse runs/vae-photos-1 --dimensions 0-4,7 --limit 2.5
+""",
+    ),
+    "evaluate": _Command(
+        "evaluate:evaluate",
+        "limner evaluate RUN|FOLDER [DATA] [OPTIONS]",
+        "Say how good a model, or any folder of images, is.",
+        """\
+Each number comes with its protocol, its interval, and what real images, noise
+and the like score under the same protocol. report.html shows them all.
+
+Examples
+  limner evaluate runs/gan-photos-1
+  limner evaluate other-generator/samples photos --metrics fd,kid -n 5000
+  limner evaluate runs/sr-1 photos --metrics psnr,ssim --set preset=sr-x2
+""",
+    ),
+    "compare": _Command(
+        "evaluate:compare",
+        "limner compare A B… --against DATA [OPTIONS]",
+        "Judge several alike, and say which differences are real.",
+        """\
+Numbers that were measured differently are refused with exit code 8.
+
+Example
+  limner compare runs/vae-photos-1 runs/gan-photos-1 --against photos
+""",
+    ),
+    "leaderboard": _Command(
+        "evaluate:leaderboard",
+        "limner leaderboard DATA [OPTIONS]",
+        "Train several families for the same time, and rank them.",
+        """\
+Example
+  limner leaderboard photos --models vae,gan,r3gan --budget 10m
 """,
     ),
     "models": _Command(

@@ -1,6 +1,6 @@
 """What there is to judge with: images on both sides and, made when first asked for, their features.
 
-A measure (measures/) takes one Material and gives Numbers; it never reads files, samples a model or trains a net itself.
+A measure (measures/) takes one Material and gives Numbers; it opens no data and chooses no split: that was done before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ImageSet:
     """Images on one side.
 
     images       (N, H, W, C)   uint8, C of 1, 3 or 4; may be mapped from a file: read it in parts
-    labels       (N,)           int64 class asked for (generated) or known (real); -1 where unknown; None without classes
+    labels       (N,)           int64 class asked for (generated) or known (real); -1 unknown; None without classes
     attributes   (N, A)         float32, as types.Attribute describes; None without attributes
     known        (N, A)         bool
     ids          N names, or empty
@@ -106,8 +106,13 @@ class Material:
             raise NotApplicable("it needs a feature space; choose one with --features")
         key = (self.extractor.sha256, images.digest)
         if key not in self._features:
-            self._features[key] = self.store(self.extractor, images) if self.store else extract(self.extractor, images)
+            self._features[key] = self._extracted(self.extractor, images)
         return self._features[key]
+
+    def _extracted(self, extractor: Extractor, images: ImageSet) -> Features:
+        if len(images) > 1 and images.images.strides[0] == 0:  # one image many times
+            return _repeated(extractor(np.asarray(images.images[:1])), len(images))
+        return self.store(extractor, images) if self.store else extract(extractor, images)
 
     def judging(self, generated: ImageSet) -> Material:
         """The same material with other images to judge: floors and ceilings are made so."""
@@ -129,6 +134,11 @@ class Material:
             seed=self.seed,
             settings=settings,
         )
+
+
+def _repeated(one: Features, count: int) -> Features:
+    logits = None if one.logits is None else np.repeat(one.logits, count, 0)
+    return Features(np.repeat(one.pooled, count, 0), logits)
 
 
 def extract(extractor: Extractor, images: ImageSet) -> Features:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 NAMES = ("ema_short", "ema_long")
-_EVERY = 8  # steps between updates: as smooth as an update at every step, at an eighth of the cost
+# steps between updates of the short and the long average: as smooth as at every step, at a fraction of the cost
+_EVERY = (8, 32)
 _DENSE = 64  # steps at the start that are all taken in, so that a short run has averages too
+_FINE = 8  # updates that a half-life spans at least, where more steps between them would be coarse
 
 
 class Averages:
@@ -30,13 +32,17 @@ class Averages:
         A half-life is never longer than a tenth of the images seen, so that the random start is soon forgotten
         (Karras et al. 2022, arXiv 2206.00364, use 5 %).
         """
-        every = 1 if step < _DENSE else _EVERY
-        if (step + 1) % every:
-            return
         images = (step + 1) * self._batch
-        for halflife, average in zip(self._halflife, self._averages, strict=True):
-            weight = 1 - 0.5 ** (every * self._batch / max(1.0, min(halflife, images / 10)))
-            torch._foreach_lerp_(average, self._parameters, weight)
+        for most, halflife, average in zip(_EVERY, self._halflife, self._averages, strict=True):
+            every = self._every(step, most, halflife)
+            if (step + 1) % every == 0:
+                weight = 1 - 0.5 ** (every * self._batch / max(1.0, min(halflife, images / 10)))
+                torch._foreach_lerp_(average, self._parameters, weight)
+
+    def _every(self, step: int, most: int, halflife: int) -> int:
+        """Steps between updates: a power of two, so that a change of it never skips a step's share."""
+        wanted = 1 if step < _DENSE else min(most, max(_EVERY[0], halflife // (_FINE * self._batch)))
+        return 1 << (wanted.bit_length() - 1)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Average name -> parameter name -> tensor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -54,12 +55,13 @@ def validation_loss(model: Model, dataset: Dataset, *, seed: int) -> float:
     return total / seen
 
 
-def best_weights(model: Model, averages: Averages, dataset: Dataset, *, seed: int) -> tuple[str, dict[str, float]]:
-    """The weights with the lowest validation loss, and the loss of each."""
-    losses = {
-        name: validation_loss(assemble(model, averages, name), dataset, seed=seed) for name in (*reversed(NAMES), RAW)
-    }
-    return min(losses, key=losses.__getitem__), losses
+def best_weights(handed_out: Callable[[str], Model], score: Callable[[Model], float]) -> tuple[str, dict[str, float]]:
+    """The weights with the lowest score, and the score of each.
+
+    handed_out   name of weights -> the model with them
+    """
+    scores = {name: score(handed_out(name)) for name in (*reversed(NAMES), RAW)}
+    return min(scores, key=scores.__getitem__), scores
 
 
 def _encoded(model: Model, dataset: Dataset, *, seed: int, images: int) -> Tensor:

@@ -75,14 +75,21 @@ class Trainer:
         arithmetic: Arithmetic,
         device: torch.device,
         validation: Dataset | None = None,
+        judge: Callable[[Model], float] | None = None,
         flip: bool = False,
         workers: int = 0,
         show: Show | None = None,
     ) -> None:
-        """`config` has been through settings.resolve; `model` is on `device` in the arithmetic's memory format."""
+        """`config` has been through settings.resolve; `model` is on `device` in the arithmetic's memory format.
+
+        judge   gives a model a score, lower is better: `best/` is chosen by it every `config.evaluate_every`, and so
+                are the weights in the end; without one, a model of one phase is judged by its validation loss
+        """
         assert config.batch is not None and config.ema_halflife_images is not None
         suggested = model.training_defaults()
-        self.model, self.dataset, self.validation = model.train(), dataset, validation
+        self.model, self.dataset = model.train(), dataset
+        self.validation = validation if len(model.phases()) == 1 and judge is None else None
+        self.judge = judge
         self.config, self.folder, self.device, self.show = config, folder, device, show or Show()
         self.arithmetic, self.batch_size, self.flip, self.workers = arithmetic, config.batch, flip, workers
         optims = optimizers.build(model.phases(), config, suggested.get("phases", {}))
@@ -133,6 +140,7 @@ class Trainer:
         """Step to the end of the plan; each pass of the outer loop starts from a checkpoint."""
         checkpoint_due = Every.of("checkpoint_every", self.config.checkpoint_every)
         preview_due = Every.of("preview_every", self.config.preview_every)
+        evaluation_due = Every.of("evaluate_every", self.config.evaluate_every)
         meter = _Meter(self)
         while self.plan.progress(self.step) < 1:
             try:
@@ -144,6 +152,8 @@ class Trainer:
                         self._report(meter, log)
                     if preview_due.due(self.step):
                         self._preview(log)
+                    if self.judge is not None and evaluation_due.due(self.step):
+                        self._evaluate(log)
                     if checkpoint_due.due(self.step):
                         self._save()
                     self._check_signal()
@@ -195,17 +205,16 @@ class Trainer:
 
     def _finish(self, log: RunLog) -> None:
         """Save the end of the run, choose between the averages, and hand the model out."""
-        if self.validation is not None and len(self.model.phases()) == 1:
-            self.weights, losses = inference.best_weights(
-                self.model, self.state.averages, self.validation, seed=self.config.seed
-            )
+        if self.judge is not None or self.validation is not None:
+            kind = "validation" if self.judge is None else f"evaluation/{self.config.evaluate_metric}"
+            self.weights, scores = inference.best_weights(self._handed_out, self._score)
             with self._not_vital("log"):
-                log.write(self.step, {f"validation/{name}": loss for name, loss in losses.items()})
+                log.write(self.step, {f"{kind}/{name}": score for name, score in scores.items()})
         if self._saved != self.step:
             self._save(required=True)
         if self._previewed != self.step:
             self._preview(log)
-        model = self._handed_out(inference.FIT_IMAGES_FINAL)
+        model = self._handed_out(self.weights, inference.FIT_IMAGES_FINAL)
         durable.publish_folder(self.folder.model, self._bundle(model), about={"format": bundle.FORMAT})
 
     # --- state ------------------------------------------------------------------------------------------------------
@@ -213,18 +222,18 @@ class Trainer:
     def _save(self, *, required: bool = False) -> None:
         """Publish a checkpoint; a full disk is forgiven twice in a row, unless the checkpoint is required."""
         self._check_weights()
-        model = self._handed_out(inference.FIT_IMAGES)
+        model = self._handed_out(self.weights)
         plain = {
             "step": self.step,
             "seconds": self.seconds,
             "plan": self.plan.state(),
-            "best": self.best,
             "weights": self.weights,
             "skips": self.recovery.skips,
         }
         try:
-            if self.validation is not None and len(self.model.phases()) == 1:
-                plain["best"] = self._publish_best(model)
+            if self.validation is not None:
+                self._publish_best(model)
+            plain["best"] = self.best
             checkpoint.save(self.folder.checkpoints, self.state, self._bundle(model), plain)
             checkpoint.prune(self.folder.checkpoints, self.config.keep, step=self.step)
             self._failed_saves, self._saved = 0, self.step
@@ -234,14 +243,26 @@ class Trainer:
                 raise
             self.show.notice(f"checkpoint of step {self.step} not saved: {error}; trying again at the next")
 
-    def _publish_best(self, model: Model) -> float:
-        """Publish `best/` if the validation loss is the lowest so far; returns the lowest."""
+    def _score(self, model: Model) -> float:
+        """How good a model is, lower is better: what the judge says, else the validation loss."""
+        if self.judge is not None:
+            return self.judge(model)
         assert self.validation is not None
-        loss = inference.validation_loss(model, self.validation, seed=self.config.seed)
-        if self.step and loss < self.best:
+        return inference.validation_loss(model, self.validation, seed=self.config.seed)
+
+    def _publish_best(self, model: Model) -> float:
+        """Publish `best/` if the score is the lowest so far; returns the score."""
+        score = self._score(model)
+        if self.step and score < self.best:
             durable.publish_folder(self.folder.best, self._bundle(model), about={"format": bundle.FORMAT})
-            self.best = loss
-        return self.best
+            self.best = score
+        return score
+
+    def _evaluate(self, log: RunLog) -> None:
+        """Let the judge score the model as it stands; a full disk is met at the next checkpoint."""
+        model = self._handed_out(self.weights)
+        with self._not_vital("evaluation"):
+            log.write(self.step, {f"evaluation/{self.config.evaluate_metric}": self._publish_best(model)})
 
     def _restore(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -287,8 +308,8 @@ class Trainer:
             owner = next((name for name, owned in phases.items() if any(p is named[bad] for p in owned)), "model")
             raise NonFinite(owner, f"weight {bad!r}")
 
-    def _handed_out(self, images: int) -> Model:
-        model = inference.assemble(self.model, self.state.averages, self.weights)
+    def _handed_out(self, weights: str, images: int = inference.FIT_IMAGES) -> Model:
+        model = inference.assemble(self.model, self.state.averages, weights)
         inference.fit_density(model, self.dataset, seed=self.config.seed, images=images)
         return model
 
@@ -321,9 +342,7 @@ class Trainer:
         self.show.report(report)
 
     def _preview(self, log: RunLog) -> None:
-        picture = previews.preview(
-            self._handed_out(inference.FIT_IMAGES), self.dataset, self.bank, seed=self.config.seed
-        )
+        picture = previews.preview(self._handed_out(self.weights), self.dataset, self.bank, seed=self.config.seed)
         self._previewed = self.step
         with self._not_vital("preview"):
             log.picture(self.step, picture)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,8 +36,10 @@ class Arithmetic:
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
         """The context in which the model runs."""
+        if not self.bf16:
+            return nullcontext()
         # no cache: it would hand weights cast under no_grad to a later pass that needs their gradient
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def choose(model: Model, batch: Batch, config: TrainConfig, device: torch.device) -> Arithmetic:

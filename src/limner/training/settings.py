@@ -41,18 +41,21 @@ class TrainConfig:
     device: str = _help("auto, cpu, cuda, cuda:1, mps …", "auto")
     checkpoint_every: str = _help("steps, or a time such as 2m, between checkpoints", "2m")
     preview_every: str = _help("steps, or a time, between preview grids; 0 for none", "1m")
+    evaluate_every: str = _help("steps, or a time, between evaluations that pick the best model; 0 for none", "0")
+    evaluate_metric: str = _help("what is measured then; any metric of `limner evaluate` with one number", "kid")
+    evaluate_images: int = _help("images that are made and measured then", 1_000)
     keep: int = _help("checkpoints to keep", 2)
     tensorboard: bool = _help("write TensorBoard events when the package is installed", True)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "images", "batch", "accumulate", "keep"):
+        for name in ("steps", "images", "batch", "accumulate", "keep", "evaluate_images"):
             _positive(name, getattr(self, name))
         if sum(value is not None for value in (self.budget, self.steps, self.images)) > 1:
             raise ConfigError("budget, steps and images each set the length of the run; give one of them")
         self._check_numbers()
         if self.budget is not None:
             parse_duration("budget", self.budget)
-        for name in ("checkpoint_every", "preview_every"):
+        for name in ("checkpoint_every", "preview_every", "evaluate_every"):
             interval(name, getattr(self, name))
 
     def _check_numbers(self) -> None:

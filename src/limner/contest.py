@@ -1,0 +1,204 @@
+"""A leaderboard: several families trained for the same wall-clock time on the same images, judged alike and ranked.
+
+The Gaussian mixture and the conditional restricted Boltzmann machine take part as floors: a network that does not beat
+them has learned nothing that a model of the last century would not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import api, durable, judging
+from . import models as catalogue
+from .errors import ConfigError, LimnerError
+from .evaluation import compare
+from .evaluation.compare import Difference
+from .evaluation.evaluate import Evaluation
+from .evaluation.material import Material
+from .training.folder import RunFolder
+from .training.plan import parse_duration
+from .training.show import Show
+
+FLOORS = ("gmm", "crbm")
+DEFAULT = ("vae", "gan")
+RANK_BY = "kid"  # the one distance that is unbiased at any number of images
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model that took part: its run and what was found; `failure` says why there is nothing to judge."""
+
+    name: str
+    run: Path
+    evaluation: Evaluation | None = None
+    material: Material | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A leaderboard: entries, best first, and the differences of each from the first."""
+
+    data: str
+    budget: str
+    entries: tuple[Entry, ...]
+    differences: tuple[Difference, ...]
+    rank_by: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "data": self.data,
+            "budget": self.budget,
+            "rank_by": self.rank_by,
+            "entries": [
+                {
+                    "model": entry.name,
+                    "run": str(entry.run),
+                    "failure": entry.failure or None,
+                    "evaluation": entry.evaluation.to_dict() if entry.evaluation else None,
+                }
+                for entry in self.entries
+            ],
+            "differences": [vars(difference) for difference in self.differences],
+        }
+
+
+def leaderboard(
+    data: str | Path,
+    *,
+    out: str | Path,
+    budget: str = "5m",
+    models: Sequence[str] = DEFAULT,
+    floors: bool = True,
+    seed: int = 0,
+    data_config: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    show: Show | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> Contest:
+    """Train every model for `budget` on `data`, judge all alike, rank them, and write the page.
+
+    out         folder for the runs and leaderboard.html; runs that are there already are gone on with or judged as is
+    models      names of the catalogue
+    floors      let the GMM and the conditional RBM take part too
+    training    settings of training for all of them (batch, steps …)
+    settings    as for `limner.evaluate`: n, metrics, features, split …
+
+    A model that cannot be trained on these data is listed with the reason, not hidden.
+    """
+    names = _names([*models, *(FLOORS if floors else ())])
+    parse_duration("budget", budget)
+    folder = Path(out)
+    options = {"budget": budget, "seed": seed, **(training or {})}
+    entries = [_entry(name, data, folder / name, data_config, options, settings, show, say) for name in names]
+    contest = _ranked(str(data), budget, entries)
+    durable.make_folder(folder)
+    durable.write_file(folder / "leaderboard.html", _page(contest).encode())
+    return contest
+
+
+def _names(asked: Sequence[str]) -> list[str]:
+    """Each once, each known."""
+    names = list(dict.fromkeys(asked))
+    for name in names:
+        catalogue.entry(name)
+    if len(names) < 2:
+        raise ConfigError(f"a leaderboard of {', '.join(names) or 'no model'} ranks nothing; name two or more models")
+    return names
+
+
+def _entry(
+    name: str,
+    data: str | Path,
+    run: Path,
+    data_config: Mapping[str, Any] | None,
+    training: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    show: Show | None,
+    say: Callable[[str], None],
+) -> Entry:
+    say(f"{name}: training for {training['budget']}")
+    try:
+        trained = _trained(name, data, run, data_config, training, show)
+        judged = judging.judge(trained, data, say=say, **settings)
+    except LimnerError as error:
+        if error.exit_code in (130, 143):
+            raise
+        return Entry(name, run, failure=str(error))
+    judged.save(run)
+    return Entry(name, run, judged.evaluation, judged.material)
+
+
+def _trained(
+    name: str,
+    data: str | Path,
+    run: Path,
+    data_config: Mapping[str, Any] | None,
+    training: Mapping[str, Any],
+    show: Show | None,
+) -> api.Trained:
+    if RunFolder(run).is_run:  # an interrupted contest goes on where it stood
+        return api.resume(run, show=show)
+    return api.train(name, data, out=run, data_config=data_config, show=show, preview_every="0", **training)
+
+
+def _ranked(data: str, budget: str, entries: Sequence[Entry]) -> Contest:
+    judged = [entry for entry in entries if entry.evaluation is not None]
+    evaluations = [entry.evaluation for entry in judged if entry.evaluation is not None]
+    if not judged:
+        reasons = "; ".join(f"{entry.name}: {entry.failure}" for entry in entries)
+        raise ConfigError(f"no model could be trained and judged on {data}: {reasons}")
+    rank_by = _rank_by(evaluations)
+    order = {each.subject: place for place, each in enumerate(compare.ranking(evaluations, rank_by))}
+    judged.sort(key=lambda entry: order.get(entry.evaluation.subject if entry.evaluation else "", len(order)))
+    best_first = [entry.evaluation for entry in judged if entry.evaluation is not None]
+    differences = tuple(compare.differences(best_first)) if len(best_first) > 1 else ()
+    return Contest(data, budget, (*judged, *(e for e in entries if e.evaluation is None)), differences, rank_by)
+
+
+def _rank_by(evaluations: Sequence[Evaluation]) -> str:
+    """The number that orders: KID where it was measured, else the first that has a better end."""
+    numbers = evaluations[0].numbers
+    for number in (
+        *(n for n in numbers if n.protocol.metric == RANK_BY),
+        *(n for n in numbers if n.better != "neither"),
+    ):
+        return number.name
+    raise ConfigError("none of the metrics says which of two models is better; add kid or fd")
+
+
+def _page(contest: Contest) -> str:
+    from .evaluation.page import Entrant, Leaderboard, Skipped, render_leaderboard
+
+    shown = [
+        Entrant(
+            entry.name,
+            entry.evaluation.numbers,
+            subtitle="floor" if entry.name in FLOORS else "",
+            facts={key: str(value) for key, value in entry.evaluation.about.items()},
+            strip=entry.material.generated.images[:8] if entry.material else None,
+        )
+        for entry in contest.entries
+        if entry.evaluation is not None
+    ]
+    first = contest.entries[0].evaluation
+    return render_leaderboard(
+        Leaderboard(
+            title=f"Leaderboard of {contest.data}",
+            subtitle=f"{contest.budget} of training each",
+            entrants=shown,
+            rank_by=contest.rank_by,
+            floors=first.floors if first else {},
+            skipped=[Skipped(entry.name, entry.failure) for entry in contest.entries if entry.failure],
+            notes=[f"{d.name}: {d.first} against {d.second}: {d.verdict}" for d in contest.differences],
+            commands=[
+                f"limner leaderboard {contest.data} --models {','.join(e.name for e in contest.entries)} "
+                f"--budget {contest.budget}"
+            ],
+        )
+    )

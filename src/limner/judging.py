@@ -1,0 +1,225 @@
+"""The Python face of evaluation: judge a model or a folder of images, and compare several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import api, durable, features
+from .config import from_dict
+from .data import DataConfig
+from .errors import ConfigError
+from .evaluation import compare as comparing
+from .evaluation import measures, sides, subject
+from .evaluation.evaluate import Evaluation
+from .evaluation.evaluate import evaluate as take
+from .evaluation.material import ImageSet, Material
+from .evaluation.sides import Reference
+from .evaluation.subject import Subject
+from .features.extractor import Extractor
+
+IMAGES = 2_000  # on each side, unless told otherwise
+RECORD, PAGE = "evaluation.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to judge; part of the protocol of every number.
+
+    metrics    names of measures; None for the default ones
+    n          images on each side, at most
+    seed       of the samples
+    split      of the real side: train, val, test or auto
+    features   the feature space: lite0, inception[:PATH], self, hf:ID, or the path of a TorchScript file
+    floors     also measure real images, a Gaussian, the mean image and noise, to set the scale
+    options    settings of measures by name: preset, importance, detector …
+    sampling   options of sampling, as `limner sample --set`
+    """
+
+    metrics: Sequence[str] | None = None
+    n: int = IMAGES
+    seed: int = 0
+    split: str = "auto"
+    features: str = "lite0"
+    floors: bool = True
+    options: Mapping[str, Any] | None = None
+    sampling: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ConfigError(f"n={self.n} is below 2, which an evaluation needs")
+        if self.split not in ("auto", *sides.SPLITS):
+            raise ConfigError(f"split={self.split!r} is none of auto, {', '.join(sides.SPLITS)}")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was judged and with what: enough to make the page."""
+
+    evaluation: Evaluation
+    material: Material
+
+    def save(self, folder: str | Path) -> Path:
+        """Write evaluation.json and report.html to a folder; returns the page's path."""
+        from .evaluation.report import page
+
+        target = Path(folder)
+        durable.make_folder(target)
+        self.evaluation.save(target / RECORD)
+        durable.write_file(target / PAGE, page(self.evaluation, self.material).encode())
+        return target / PAGE
+
+
+def evaluate(
+    what: str | Path | api.Trained,
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    data_config: DataConfig | Mapping[str, Any] | None = None,
+    weights: str | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Judge a run, a model folder or a folder of images against real ones.
+
+    what          a run, checkpoint or model folder, a loaded model, or any folder or archive of images
+    data          the real images; by default those that the run was trained on
+    out           folder for evaluation.json and report.html
+    say           told what is being done
+    data_config   how images are read; a model's own shape wins
+    weights       raw, ema_short or ema_long instead of those that the run chose
+    settings      fields of Settings: metrics=["fd", "kid"], n=2000, seed=0, split="test", features="lite0" …
+
+    Raises ConfigError, DataError, NotAble and MissingExtra. A measure that does not fit is listed with the reason.
+    """
+    judged = judge(what, data, say=say, data_config=data_config, weights=weights, **settings)
+    if out is not None:
+        judged.save(out)
+    return judged.evaluation
+
+
+def judge(
+    what: str | Path | api.Trained,
+    data: str | Path | None = None,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    data_config: DataConfig | Mapping[str, Any] | None = None,
+    weights: str | None = None,
+    **settings: Any,
+) -> Judged:
+    """As `evaluate`, with the material that the numbers were measured on."""
+    chosen = from_dict(Settings, settings, where="evaluate")
+    reading = data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {})
+    taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
+    judged = _subject(what, reading, weights)
+    source = data if data is not None else _own_data(what)
+    reference = sides.reference(source, judged.reading, n=chosen.n, split=chosen.split)
+    say(f"making {chosen.n:,} images of {judged.name}" if judged.bundle else f"reading {judged.name}")
+    generated = _at_most(judged.generated(chosen.n, seed=chosen.seed, options=chosen.sampling or {}), chosen.n)
+    material = _material(judged, reference, generated, chosen)
+    floors = sides.floors(reference, len(generated)) if chosen.floors else ()
+    about = {**judged.about, "data": str(source), "split": reference.split, "images": len(generated)}
+    if judged.digest is not None and judged.digest != (reference.train.digest if reference.train else None):
+        about["trained on"] = "other images than these: nothing is said about memorisation"
+    found = take(material, taken, subject=judged.name, about=about, floors=floors, say=say)
+    return Judged(found, material)
+
+
+def compare(
+    subjects: Sequence[str | Path | Evaluation],
+    data: str | Path,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> tuple[list[Evaluation], list[comparing.Difference]]:
+    """Judge several runs or folders alike, and say which differences are real: (evaluations, differences).
+
+    subjects   runs, model folders, folders of images, evaluation.json files or evaluations made before
+    Raises UnlikeProtocols when two numbers of one name were measured differently.
+    """
+    if len(subjects) < 2:
+        raise ConfigError(f"{len(subjects)} subject cannot be compared; name two or more")
+    evaluations = [_evaluated(each, data, say, settings) for each in subjects]
+    return evaluations, comparing.differences(evaluations)
+
+
+def _evaluated(
+    what: str | Path | Evaluation, data: str | Path, say: Callable[[str], None], settings: Mapping[str, Any]
+) -> Evaluation:
+    if isinstance(what, Evaluation):
+        return what
+    if Path(what).suffix == ".json":
+        return Evaluation.load(Path(what))
+    return evaluate(what, data, say=say, **settings)
+
+
+def _subject(what: str | Path | api.Trained, reading: DataConfig, weights: str | None) -> Subject:
+    if not isinstance(what, api.Trained):
+        if not is_model(Path(what)):
+            return subject.of_folder(Path(what), reading)
+        what = api.load(what, weights=weights)
+    saved = what.run.read_config()["data"] if what.run is not None else {}
+    name = str(what.run.path) if what.run is not None else what.name
+    return subject.of_model(what.loaded, name=name, reading=saved, digest=what.about.get("dataset_digest"))
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path is a run, a checkpoint or a model folder, and not a folder of images."""
+    return (path / "config.json").is_file()
+
+
+def _own_data(what: str | Path | api.Trained) -> str:
+    """The data that a run was trained on."""
+    run = what.run if isinstance(what, api.Trained) else api.RunFolder(Path(what))
+    if run is None or not run.is_run:
+        raise ConfigError(f"{what} does not say which data it was made from; name real images to hold it against")
+    return str(run.read_config()["data"]["path"])
+
+
+def _at_most(images: ImageSet, n: int) -> ImageSet:
+    """The first `n`: of a folder a keyed choice, so that its order plays no part."""
+    import numpy as np
+
+    from .rng import generator
+
+    if len(images) <= n:
+        return images
+    return images.take(np.sort(generator(0, "evaluation folder").permutation(len(images))[:n]))
+
+
+def _material(judged: Subject, reference: Reference, generated: ImageSet, settings: Settings) -> Material:
+    known = judged.digest is None or (reference.train is not None and judged.digest == reference.train.digest)
+    return Material(
+        generated=generated,
+        real=reference.real,
+        spec=reference.spec,
+        split=reference.split,
+        train=reference.train if known else None,
+        held_out=reference.held_out,
+        extractor=extractor_of(settings.features, reference, settings.seed),
+        model=judged.bundle.model if judged.bundle else None,
+        bank=judged.bundle.bank if judged.bundle else None,
+        seed=settings.seed,
+        options=settings.options or {},
+        store=_store,
+    )
+
+
+def extractor_of(name: str, reference: Reference, seed: int) -> Extractor | None:
+    """The feature space of that name; `none` for no features, `self` for a net trained on the training images."""
+    if name == "none":
+        return None
+    if name == "self":
+        from .evaluation.classifiers import self_features
+
+        if reference.train is None:
+            raise ConfigError("features=self trains a net on the train split, which these data do not have")
+        return self_features(reference.train, reference.spec, seed=seed)
+    return features.load(name)
+
+
+def _store(extractor: Extractor, images: ImageSet) -> features.Features:
+    """Features from the cache, or computed and kept there."""
+    return features.features_of(extractor, images.chunks(), count=len(images), key=images.digest)
