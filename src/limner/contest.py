@@ -173,32 +173,23 @@ def _rank_by(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _page(contest: Contest) -> str:
-    from .evaluation.page import Entrant, Leaderboard, Skipped, render_leaderboard
+    from .evaluation.page import Leaderboard, Skipped, render_leaderboard
+    from .evaluation.report import entrant, sentence
 
-    shown = [
-        Entrant(
-            entry.name,
-            entry.evaluation.numbers,
-            subtitle="floor" if entry.name in FLOORS else "",
-            facts={key: str(value) for key, value in entry.evaluation.about.items()},
-            strip=entry.material.generated.images[:8] if entry.material else None,
-        )
-        for entry in contest.entries
-        if entry.evaluation is not None
-    ]
-    first = contest.entries[0].evaluation
+    judged = [(entry, entry.evaluation) for entry in contest.entries if entry.evaluation is not None]
+    names = ",".join(entry.name for entry in contest.entries)
     return render_leaderboard(
         Leaderboard(
             title=f"Leaderboard of {contest.data}",
             subtitle=f"{contest.budget} of training each",
-            entrants=shown,
-            rank_by=contest.rank_by,
-            floors=first.floors if first else {},
-            skipped=[Skipped(entry.name, entry.failure) for entry in contest.entries if entry.failure],
-            notes=[f"{d.name}: {d.first} against {d.second}: {d.verdict}" for d in contest.differences],
-            commands=[
-                f"limner leaderboard {contest.data} --models {','.join(e.name for e in contest.entries)} "
-                f"--budget {contest.budget}"
+            entrants=[
+                entrant(found, entry.material, subtitle="floor" if entry.name in FLOORS else "")
+                for entry, found in judged
             ],
+            rank_by=contest.rank_by,
+            floors=judged[0][1].floors,
+            skipped=[Skipped(entry.name, entry.failure) for entry in contest.entries if entry.failure],
+            notes=[sentence(difference) for difference in contest.differences],
+            commands=[f"limner leaderboard {contest.data} --models {names} --budget {contest.budget}"],
         )
     )

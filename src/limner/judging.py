@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from .evaluation import compare as comparing
 from .evaluation import measures, sides, subject
 from .evaluation.evaluate import Evaluation
 from .evaluation.evaluate import evaluate as take
+from .evaluation.gate import Decision, Limit, Rules, decide
 from .evaluation.material import ImageSet, Material
 from .evaluation.sides import Reference
 from .evaluation.subject import Subject
-from .features.extractor import Extractor
+from .features.extractor import Extractor, Features
+from .features.store import features_of
 
 IMAGES = 2_000  # on each side, unless told otherwise
 RECORD, PAGE = "evaluation.json", "report.html"
@@ -145,6 +148,26 @@ def compare(
     return evaluations, comparing.differences(evaluations)
 
 
+def gate(evaluation: Evaluation, limits: Sequence[str] = (), *, copying: bool = True) -> Decision:
+    """Whether the model may be shared, as far as its numbers tell.
+
+    limits    that must hold too, such as `FD-Lite0<=40`
+    copying   ask that there is no sign of copied training images, and that membership inference fails
+    """
+    held = tuple(map(Limit.parse, limits))
+    return decide(evaluation.numbers, Rules(limits=held) if copying else Rules((), math.inf, held))
+
+
+def write_comparison(
+    evaluations: Sequence[Evaluation], differences: Sequence[comparing.Difference], against: str | Path, path: Path
+) -> None:
+    """Write the page of several subjects side by side."""
+    from .evaluation.report import comparison_page
+
+    durable.make_folder(path.parent)
+    durable.write_file(path, comparison_page(evaluations, differences, str(against)).encode())
+
+
 def _evaluated(
     what: str | Path | Evaluation, data: str | Path, say: Callable[[str], None], settings: Mapping[str, Any]
 ) -> Evaluation:
@@ -220,6 +243,6 @@ def extractor_of(name: str, reference: Reference, seed: int) -> Extractor | None
     return features.load(name)
 
 
-def _store(extractor: Extractor, images: ImageSet) -> features.Features:
+def _store(extractor: Extractor, images: ImageSet) -> Features:
     """Features from the cache, or computed and kept there."""
-    return features.features_of(extractor, images.chunks(), count=len(images), key=images.digest)
+    return features_of(extractor, images.chunks(), count=len(images), key=images.digest)

@@ -163,6 +163,28 @@ like. Nothing is changed. The exit code is 4 when training would refuse it.
 """,
 )
 
+_HUMAN = {
+    "make": _Command(
+        "people:make",
+        "limner human make A B … --out page.html [OPTIONS]",
+        "Make a voting page: one HTML file that works offline.",
+        """\
+A and B are folders of images, or runs. The key that says which picture is
+whose goes beside the page: keep it from the raters.
+
+Examples
+  limner human make runs/vae-1 runs/gan-1 --out vote.html
+  limner human make runs/gan-1 --real photos --mode real-or-fake --out vote.html
+""",
+    ),
+    "rank": _Command(
+        "people:rank",
+        "limner human rank KEY VOTES… [OPTIONS]",
+        "Rank what was voted on, with intervals and the raters' agreement.",
+        "",
+    ),
+}
+
 
 def build() -> App:
     """The command line, none of its commands imported yet."""
@@ -182,6 +204,10 @@ def build() -> App:
     for name, command in _COMMANDS.items():
         _add(app, name, command)
     _add(data, "check", _CHECK)
+    human = App(name="human", help="Let people judge pictures without knowing whose they are.", help_epilogue="")
+    app.command(human)
+    for name, command in _HUMAN.items():
+        _add(human, name, command)
     return app
 
 

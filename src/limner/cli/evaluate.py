@@ -74,8 +74,9 @@ def evaluate(
     weights: Annotated[str | None, Parameter(help="raw, ema_short or ema_long.")] = None,
     out: Annotated[Path | None, Parameter(help="Folder for report.html and evaluation.json.")] = None,
     gate: Annotated[
-        bool, Parameter(show_default=False, help="Exit with 6 when the model may not be shared: it copies its data.")
+        bool, Parameter(show_default=False, help="Exit with 6 unless there is no sign that training images are copied.")
     ] = False,
+    limit: Annotated[list[str] | None, Parameter(help="Also exit with 6 unless it holds: 'FD-Lite0<=40'.")] = None,
     common: Common = PLAIN,
 ) -> Answer:
     """Judge WHAT against the real images of DATA, and write a report."""
@@ -87,7 +88,7 @@ def evaluate(
     )
     page = judged.save(place)
     found = judged.evaluation
-    verdict = judging.gate(found) if gate else None
+    verdict = judging.gate(found, limit or (), copying=gate) if gate or limit else None
     values = {**found.to_dict(), "report": str(page), "gate": None if verdict is None else verdict.to_dict()}
 
     def text(console: Console) -> None:
@@ -95,16 +96,15 @@ def evaluate(
         for name, why in found.skipped:
             console.out(f"not measured: {name}: {shown(why)}")
         if verdict is not None:
-            console.out(verdict.words)
+            for text in (*verdict.passed, *verdict.refused):
+                console.out(f"{'refused' if text in verdict.refused else 'passed'}: {shown(text)}")
         console.out(lines(found.subject, {"report": page, "seconds": found.seconds}))
 
-    return Answer(values, text, exit_code=6 if verdict is not None and not verdict.passed else 0)
+    return Answer(values, text, exit_code=6 if verdict is not None and verdict.refused else 0)
 
 
 def compare(
-    subjects: Annotated[
-        list[str], Parameter(help="Runs, folders of images, or evaluation.json files: two or more.")
-    ],
+    subjects: Annotated[list[str], Parameter(help="Runs, folders of images, or evaluation.json files: two or more.")],
     /,
     *,
     against: Annotated[str, Parameter(help="The real images.")],
