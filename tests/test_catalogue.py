@@ -1,5 +1,6 @@
 """Every model of the catalogue keeps every promise of the family, and each check can fail: a broken toy shows it."""
 
+import closed_toys
 import properties
 import pytest
 import toys
@@ -56,8 +57,11 @@ def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_conditional_model_listens(name, dataset):
-    properties.hears_its_label(name, dataset)
+def test_a_conditional_model_listens_and_another_does_not(name, dataset):
+    if configure(name, {}).conditional == "none":
+        properties.keeps_to_itself(name, dataset)
+    else:
+        properties.hears_its_label(name, dataset)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -90,6 +94,7 @@ HOLDS = {
     "learns_one_batch": (),
     "hears_its_label": (),
 }
+CLOSED_HOLDS = {prop: extra for prop, extra in HOLDS.items() if prop != "hears_its_label"} | {"keeps_to_itself": ()}
 BREAKS = {
     toys.Unseeded: ("same_seed_same_bits", "two runs of one seed differ"),
     toys.Frozen: ("same_seed_same_bits", "same result"),
@@ -103,17 +108,27 @@ BREAKS = {
     toys.Boastful: ("suggestions_are_read", "nobody reads"),
     toys.Stuck: ("learns_one_batch", "the loss went from"),
     toys.Deaf: ("hears_its_label", "changes nothing"),
+    closed_toys.Idle: ("phases_keep_to_their_own", "moves nothing"),
+    closed_toys.Dull: ("learns_one_batch", "the loss went from"),
+    closed_toys.Poaching: ("phases_keep_to_their_own", "not its own"),
+    closed_toys.Absent: ("resumes_as_never_stopped", "a resumed run ends elsewhere"),
+    closed_toys.Eavesdropping: ("keeps_to_itself", "listens to the condition"),
 }
 
 
 def hold(prop, toy, dataset, tmp_path):
-    extra = [tmp_path / "folder" for _ in HOLDS[prop]]
-    getattr(properties, prop)(f"toys:{toy.__name__}", dataset, *extra)
+    extra = [tmp_path / "folder" for _ in (HOLDS | CLOSED_HOLDS)[prop]]
+    getattr(properties, prop)(f"{toy.__module__}:{toy.__name__}", dataset, *extra)
 
 
 @pytest.mark.parametrize("prop", HOLDS)
 def test_a_sound_toy_keeps_every_promise(prop, digits, tmp_path):
     hold(prop, toys.Toy, digits, tmp_path)
+
+
+@pytest.mark.parametrize("prop", CLOSED_HOLDS)
+def test_a_sound_toy_that_learns_in_closed_form_keeps_every_promise(prop, digits, tmp_path):
+    hold(prop, closed_toys.Closed, digits, tmp_path)
 
 
 @pytest.mark.parametrize("toy", BREAKS, ids=lambda toy: toy.__name__)

@@ -11,7 +11,7 @@ from typing import Any
 from . import api, durable, features
 from .config import from_dict
 from .data import DataConfig
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .evaluation import compare as comparing
 from .evaluation import measures, sides, subject
 from .evaluation.evaluate import Evaluation
@@ -114,11 +114,12 @@ def judge(
 ) -> Judged:
     """As `evaluate`, with the material that the numbers were measured on."""
     chosen = from_dict(Settings, settings, where="evaluate")
+    measures.check_options(chosen.options or {})
     reading = data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {})
     taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
     judged = _subject(what, reading, weights)
     source = data if data is not None else _own_data(what)
-    reference = sides.reference(source, judged.reading, n=chosen.n, split=chosen.split)
+    reference = _reference(source, judged, chosen)
     say(f"making {chosen.n:,} images of {judged.name}" if judged.bundle else f"reading {judged.name}")
     generated = _at_most(judged.generated(chosen.n, seed=chosen.seed, options=chosen.sampling or {}), chosen.n)
     material = _material(judged, reference, generated, chosen)
@@ -191,6 +192,15 @@ def _subject(what: str | Path | api.Trained, reading: DataConfig, weights: str |
 def is_model(path: Path) -> bool:
     """Whether a path is a run, a checkpoint or a model folder, and not a folder of images."""
     return (path / "config.json").is_file()
+
+
+def _reference(data: str | Path, judged: Subject, settings: Settings) -> Reference:
+    """The real side, in the shape of the images that are judged. Raises DataError when there is none."""
+    for reading in judged.readings:
+        found = sides.reference(data, reading, n=settings.n, split=settings.split)
+        if found.spec.shape == judged.shape:
+            return found
+    raise DataError(f"{data} cannot be brought to the shape {judged.shape} of {judged.name}")
 
 
 def _own_data(what: str | Path | api.Trained) -> str:

@@ -101,7 +101,7 @@ def test_floors_are_as_many_as_asked_and_alike_every_time(tmp_path):
     write(tmp_path / "all", 20)
     reference = sides.reference(tmp_path / "all", DataConfig(), n=8)
     first, second = (dict(sides.floors(reference, 6)) for _ in range(2))
-    assert list(first) == ["real images", "Gaussian", "mean image", "noise"]
+    assert list(first) == ["real", "Gaussian", "mean image", "noise"]
     assert all(first[name].digest == second[name].digest for name in first)
     assert len({each.digest for each in first.values()}) == 4 and len(first["noise"]) == 6
 
@@ -112,7 +112,7 @@ def test_floors_are_as_many_as_asked_and_alike_every_time(tmp_path):
 def test_a_folder_is_judged_at_its_own_size_not_at_that_of_training(tmp_path):
     write(tmp_path / "big", 3, size=(96, 80))
     found = subject.of_folder(tmp_path / "big", DataConfig())
-    assert found.reading.resolution == "96x80" and found.images.images.shape == (3, 96, 80, 3)
+    assert found.readings[0].resolution == "96x80" and found.shape == (3, 96, 80) and found.images.images.shape == (3, 96, 80, 3)
     smaller = subject.of_folder(tmp_path / "big", DataConfig(resolution=32))
     assert smaller.images.images.shape[1:3] == (32, 32)
 
@@ -123,7 +123,9 @@ def test_a_model_brings_its_own_shape(shapes):
     loaded = Bundle(model, {"dataset": "shapes", "steps": 3}, bank(shapes), "0" * 64)
     found = subject.of_model(loaded, name="run", reading={"fit": "pad", "workers": 3}, digest="d")
     height, width = shapes.spec.height, shapes.spec.width
-    assert (found.reading.resolution, found.reading.fit) == (f"{height}x{width}", "pad")
+    as_trained, by_shape = found.readings
+    assert (as_trained.resolution, as_trained.fit, as_trained.workers) == (None, "pad", 3)
+    assert (by_shape.resolution, by_shape.fit) == (f"{height}x{width}", "pad") and found.shape == shapes.spec.shape
     with torch.no_grad():
         assert found.generated(5, seed=0, options={"temperature": 0.5}).images.shape[0] == 5
     with pytest.raises(ConfigError, match="temperatur"):

@@ -62,3 +62,16 @@ def test_the_picture_lies_in_the_range_and_grows_with_the_output(name):
     picture = observation(name, 1).mean(output)
     assert picture.dtype == torch.float32 and picture.min() >= -1 and picture.max() <= 1
     assert (picture.flatten().diff() >= 0).all() and picture.flatten()[-1] > 0.99
+
+
+@pytest.mark.parametrize("name", ["gaussian", "optimal_gaussian", "bernoulli", "logistic"])
+@pytest.mark.parametrize("side", [7, 8, 12])
+def test_k_outputs_of_an_image_score_as_k_copies_of_it(name, side):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, 1, side, side, generator=generator) * 2 - 1
+    output = 6 * torch.randn(3, 5, 1, side, side, generator=generator)
+    model = observation(name, 1).eval()
+    expected = torch.stack([model.log_prob(image, output[:, k]) for k in range(5)], 1)
+    torch.testing.assert_close(model.log_probs(image, output), expected, rtol=1e-6, atol=0)
+    with torch.no_grad():  # the form that scoring uses
+        torch.testing.assert_close(model.log_probs(image, output), expected, rtol=2e-6, atol=1e-4)

@@ -194,9 +194,10 @@ _ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
 
 
 def _table(found: Evaluation) -> Any:
-    """Every number with its interval, and the same of each floor."""
-    table = _empty("number", "value", "95 % interval", *found.floors)
-    floors = [{number.name: number for number in numbers} for numbers in found.floors.values()]
+    """Every number with its interval, and the same of the two floors that say most; the page shows them all."""
+    shown_floors = {name: found.floors[name] for name in ("real", "Gaussian") if name in found.floors}
+    table = _empty("number", "value", "95 % interval", *shown_floors)
+    floors = [{number.name: number for number in numbers} for numbers in shown_floors.values()]
     for number in found.numbers:
         beside = [_value(floor.get(number.name)) for floor in floors]
         table.add_row(f"{number.name} {_ARROWS[number.better]}", _value(number), _interval(number), *beside)
@@ -238,13 +239,13 @@ def _held(evaluation: Evaluation | None, name: str) -> Number | None:
 
 
 def _value(number: Number | None) -> str:
-    return "" if number is None else f"{number.value:.4g}{f' {number.unit}' if number.unit else ''}"
+    return "" if number is None else f"{number.value:.3g}{f' {number.unit}' if number.unit else ''}"
 
 
 def _interval(number: Number | None) -> str:
     if number is None or number.interval is None:
         return ""
-    return f"{number.interval.low:.4g} … {number.interval.high:.4g}"
+    return f"{number.interval.low:.3g} … {number.interval.high:.3g}"
 
 
 def _empty(*columns: str) -> Any:
@@ -253,5 +254,5 @@ def _empty(*columns: str) -> Any:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold", no_wrap=True)
     return table

@@ -34,6 +34,7 @@ SHOWN = 64  # samples in the first gallery
 EXTREME = 16  # best samples, and worst
 EXPLAINED = 8  # samples beside the training images nearest to them
 STRIP = 8  # samples of an entrant
+WAYS = 4  # that a latent is moved along, of either kind
 
 
 def page(evaluation: Evaluation, material: Material) -> str:
@@ -153,9 +154,9 @@ def _neighbours(numbers: Sequence[Number], material: Material) -> list[Neighbour
     for found in evidence:
         shown = explain.pictures(material, found)
         distances = [match.distance for match in (*found.features, *found.pixels)]
-        names = ", ".join(dict.fromkeys(match.name for match in (*found.features, *found.pixels)))
+        first = (found.features or found.pixels)[0].name
         flag = "near copy" if found.row in flagged else ""
-        pairs.append(Pair(shown[0], shown[1:], distances, flag, f"sample {found.row}; nearest: {names}"))
+        pairs.append(Pair(shown[0], shown[1:], distances, flag, f"sample {found.row}, next to {first}"))
     by = "by features, then by pixels" if material.extractor is not None else "by pixels"
     return [Neighbours("Nearest training images", pairs, f"Each sample, and the training images nearest to it {by}.")]
 
@@ -195,7 +196,7 @@ def _latent(material: Material) -> list[Gallery]:
     )
     for title, make in strips:
         try:
-            found = make(material)
+            found = make(material, count=WAYS)
         except NotApplicable:
             continue
         steps = found.pictures.shape[1]

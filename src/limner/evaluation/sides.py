@@ -139,7 +139,7 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
 def floors(reference: Reference, n: int) -> Iterator[tuple[str, ImageSet]]:
     """What sets the scale of a number: other real images, a Gaussian of the pixels, the mean image, noise."""
     if reference.again is not None:
-        yield "real images", reference.again
+        yield "real", reference.again
     yield "Gaussian", _made("Gaussian", gaussian(reference.real.images, n))
     yield "mean image", _made("mean image", mean_image(reference.real.images, n))
     yield "noise", _made("noise", noise(reference.real.images.shape[1:], n))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
+from ..config import from_dict
 from ..data import DataConfig, open_data
 from ..errors import BadImage
 from ..images.read import inspect
@@ -27,7 +28,8 @@ class Subject:
     """A model or a folder, and how real images are brought to the shape of its own.
 
     name      for tables and pages
-    reading   how the real side is read: resolution, channels, fit …
+    readings  how the real side may be read, the best first: as in training, which alone tells the same data again, or
+              brought to the shape of the images that are judged
     digest    of the data set that the model was trained on; None when unknown
     about     facts for people
     bundle    the model; None for a folder
@@ -35,7 +37,7 @@ class Subject:
     """
 
     name: str
-    reading: DataConfig
+    readings: tuple[DataConfig, ...]
     digest: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     bundle: Bundle | None = None
@@ -51,30 +53,35 @@ class Subject:
         assert self.images is not None
         return self.images
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images that are judged."""
+        if self.bundle is not None:
+            return self.bundle.model.data.shape
+        assert self.images is not None
+        height, width, channels = self.images.images.shape[1:]
+        return (channels, height, width)
+
 
 def of_model(bundle: Bundle, *, name: str, reading: Mapping[str, Any], digest: str | None) -> Subject:
     """A model; `reading` is how its training images were read, as far as that is known."""
-    from ..config import from_dict
-
     spec: DataSpec = bundle.model.data
+    shape = {"resolution": f"{spec.height}x{spec.width}", "channels": spec.channels}
     kept = {key: reading[key] for key in ("fit", "background") if key in reading}
-    config = from_dict(
-        DataConfig, {**kept, "resolution": f"{spec.height}x{spec.width}", "channels": spec.channels}, where="data"
-    )
+    same = {key: value for key, value in reading.items() if key != "path"}
+    readings = [from_dict(DataConfig, values, where="data") for values in (same, kept | shape) if values]
     about = {"model": bundle.model.name, "model_sha256": bundle.sha256[:16], **_short(bundle.about)}
-    return Subject(name, config, digest, about, bundle=bundle)
+    return Subject(name, tuple(readings), digest, about, bundle=bundle)
 
 
 def of_folder(path: Path, config: DataConfig) -> Subject:
     """A folder of images, judged at the size that most of them have unless `config` names one."""
-    from dataclasses import replace
-
     if config.resolution is None:
         config = replace(config, resolution=common_size(path))
     dataset = open_data(path, config, split=None)
     config = replace(config, resolution=f"{dataset.spec.height}x{dataset.spec.width}", channels=dataset.spec.channels)
     images = sides.of_dataset(dataset)
-    return Subject(str(path), config, about={"images": len(images)}, images=images)
+    return Subject(str(path), (config,), about={"images": len(images)}, images=images)
 
 
 def common_size(path: Path) -> str | None:

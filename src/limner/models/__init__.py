@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
 from ..errors import ConfigError, unknown
-from . import gan_presets, vae_presets
+from . import floor_presets, gan_presets, vae_presets
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -56,6 +56,9 @@ CATALOGUE = (
     _entries("ae:Autoencoder", _AUTOENCODERS)
     | _entries("vae:VAE", vae_presets.PRESETS)
     | _entries("gan:GAN", gan_presets.PRESETS)
+    | _entries("gmm:GaussianMixture", floor_presets.GAUSSIANS)
+    | _entries("bernoulli_mixture:BernoulliMixture", floor_presets.BERNOULLIS)
+    | _entries("rbm:RBM", floor_presets.MACHINES)
 )
 
 

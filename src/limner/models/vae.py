@@ -29,7 +29,7 @@ from ..types import Batch, Condition, DataSpec
 from . import checks
 
 ACTIVE = 0.01  # variance of a dimension's posterior mean over images, above which it is in use (Burda et al. 2015)
-SCORE_PIXELS = 1 << 23  # pixels decoded at once when scoring: 32 MiB for each tensor of that size
+SCORE_PIXELS = 1 << 20  # pixels decoded at once when scoring: 4 MiB for each tensor of that size, to stay in the cache
 
 
 def _help(text: str, default: Any) -> Any:
@@ -199,7 +199,7 @@ class VAE(Model):
         rows, samples = noise.shape[:2]
         latent = mean[:, None] + torch.exp(0.5 * log_variance)[:, None] * noise  # (B, k, D)
         output = self.decoder(latent.flatten(0, 1), condition.repeat_interleave(samples, 0))  # (B k, C, H, W)
-        log_prob = self.observation.log_prob(image.repeat_interleave(samples, 0), output).view(rows, samples)
+        log_prob = self.observation.log_probs(image, output.unflatten(0, (rows, samples)))
         return log_prob, self.prior.log_prob(latent) - _log_density_at(noise, log_variance[:, None])
 
     # --- use --------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ class VAE(Model):
         """(B,) nats: the importance-weighted bound of log p(image | condition), float64.
 
         It rises to the true value as `samples` grow; 5,000 is what papers report. With binarize=dynamic the image is
-        first drawn in black and white, from `rng`. Latents are decoded a few million pixels at a time.
+        first drawn in black and white, from `rng`. Latents are decoded a million pixels at a time.
         Source: Burda et al. 2015, arXiv 1509.00519, equation 8.
         """
         if samples < 1:

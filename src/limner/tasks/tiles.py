@@ -7,6 +7,7 @@ its last bits. Here the network always sees a tile of the same size, and image k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ TILE = 8  # images
 
 
 def device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
+    """Where a model lies: one fitted in closed form has buffers only."""
+    return next(chain(model.parameters(), model.buffers())).device
 
 
 def aligned(indices: Sequence[int]) -> list[list[int]]:

@@ -1,0 +1,44 @@
+"""The interval of a squared distance that was estimated without bias, such as a kernel or a Fréchet distance.
+
+Student's interval around the value is no use near 0. There the estimate is skew: its error is what the difference of
+the two sets, as a vector, adds to the square of its own noise, and grows with the distance itself. So the interval
+holds the distances that do not make the value a surprise, each judged by the error that it would have, as Wilson's
+interval of a share does. Where the distributions are equal it reaches to 0 or below as often as it should.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .number import Interval
+
+
+def interval_of_square(
+    value: float,
+    *,
+    jackknifed: float,
+    second_order: float,
+    noise: float,
+    deviations: float,
+    level: float = 0.95,
+    method: str = "",
+) -> Interval:
+    """Where the squared distance lies whose unbiased estimate is `value`.
+
+    jackknifed     variance of the value by a jackknife: first order, and second order twice
+    second_order   variance that it has where the distance is 0
+    noise          mean squared length of the noise in the difference of the sets: what the plain estimate has too much
+    deviations     standard errors to both sides
+
+    With a difference d, noise of covariance C and a squared distance s = |d|², the variance is 4 dᵀ C d + 2 tr C². The
+    first part is taken for `rate` s. The rate is that of the measured difference, with its noise or without it,
+    whichever is larger; and no larger than the largest eigenvalue of C allows. The interval is all s with
+    (value - s)² ≤ deviations² (rate s + second_order).
+    """
+    spread = math.sqrt(second_order)
+    with_noise = jackknifed / (value + noise) if value + noise > 0 else 0.0
+    without = max(jackknifed - 2 * second_order, 0.0) / max(value, spread) if max(value, spread) > 0 else 0.0
+    rate = min(max(with_noise, without), math.sqrt(8) * spread)
+    shift = deviations**2 * rate / 2
+    half = math.sqrt(max(shift**2 + deviations**2 * (rate * value + second_order), 0.0))
+    return Interval(value + shift - half, value + shift + half, level, method)
