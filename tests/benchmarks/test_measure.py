@@ -50,7 +50,7 @@ def test_a_limit_belongs_to_what_is_allowed(value, met):
 
 
 def test_simulated_bf16_is_as_far_from_fp32_as_bf16_itself():
-    """Forward and backward through a convolution and a linear layer; torch's own bf16 rounds its sums in other places."""
+    """Forward and backward through a convolution and a linear layer; torch's own rounds its sums elsewhere."""
     torch.manual_seed(0)
     layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 5))
     image = torch.randn(4, 3, 8, 8)

@@ -112,7 +112,11 @@ def test_floors_are_as_many_as_asked_and_alike_every_time(tmp_path):
 def test_a_folder_is_judged_at_its_own_size_not_at_that_of_training(tmp_path):
     write(tmp_path / "big", 3, size=(96, 80))
     found = subject.of_folder(tmp_path / "big", DataConfig())
-    assert found.readings[0].resolution == "96x80" and found.shape == (3, 96, 80) and found.images.images.shape == (3, 96, 80, 3)
+    assert (
+        found.readings[0].resolution == "96x80"
+        and found.shape == (3, 96, 80)
+        and found.images.images.shape == (3, 96, 80, 3)
+    )
     smaller = subject.of_folder(tmp_path / "big", DataConfig(resolution=32))
     assert smaller.images.images.shape[1:3] == (32, 32)
 

@@ -36,7 +36,7 @@ def coupling(n: int, m: int) -> Coupling:
 
 
 def transport_cost(first: np.ndarray, second: np.ndarray, joined: Coupling, *, power: int) -> np.ndarray:
-    """(L, n), (L, m) sorted rows -> (L,) the mean of |difference| to the `power` between joined values, summed in float64.
+    """(L, n), (L, m) sorted rows -> (L,) the mean of |difference| to the `power` between joined values, in float64.
 
     Power 1 gives Wasserstein's distance of order 1, power 2 the square of the one of order 2.
     """

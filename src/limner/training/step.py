@@ -18,7 +18,6 @@ from ..rng import StepRng
 from ..types import Batch
 from .precision import Arithmetic
 
-
 _WORD = (1 << 64) - 1
 
 
