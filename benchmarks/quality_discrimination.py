@@ -18,6 +18,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -249,9 +250,7 @@ def show(console: Console, values: dict[str, list[dict[str, float]]]) -> None:
         higher = metric in HIGHER_IS_BETTER
         for way, steps in values.items():
             row = [step[metric] for step in steps]
-            worse = all(
-                after < before if higher else after > before for before, after in zip(row, row[1:], strict=False)
-            )
+            worse = falls_with_quality(row, higher=higher)
             asked = way in WATCHES.get(metric, FIDELITY | VARIETY)
             verdict = ("yes" if worse else "NO") if asked else f"({'yes' if worse else 'no'}: not asked of it)"
             if asked and not worse:
@@ -261,6 +260,13 @@ def show(console: Console, values: dict[str, list[dict[str, float]]]) -> None:
         table.add_section()
     console.print(table)
     console.print(f"not worse at each step: {', '.join(missed) or 'none'}")
+
+
+def falls_with_quality(row: Sequence[float], *, higher: bool) -> bool:
+    """Whether each value is worse than the one before it; one that is higher for better may also rest at 0."""
+    if higher:
+        return all(after < before or before == after == 0 for before, after in pairwise(row))
+    return all(after > before for before, after in pairwise(row))
 
 
 def _number(value: float) -> str:

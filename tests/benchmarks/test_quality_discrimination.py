@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.quality_discrimination import STRENGTHS, blurred, compressed, dropped, noisy, truncated
+from benchmarks.quality_discrimination import (
+    STRENGTHS,
+    blurred,
+    compressed,
+    dropped,
+    falls_with_quality,
+    noisy,
+    truncated,
+)
 
 from limner.rng import generator
 
@@ -38,3 +46,19 @@ def test_truncation_draws_at_random_from_the_nearest_only():
     nearness, order = np.arange(100) / 100, generator(0, "order").permutation(100)
     assert (truncated(nearness, order, 1) == order).all()
     assert sorted(truncated(nearness, order, 0.2)) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("row", "higher", "worse"),
+    [
+        ([1, 2, 3], False, True),
+        ([1, 2, 2], False, False),
+        ([0, 0, 1], False, False),
+        ([0.9, 0.5, 0], True, True),
+        ([0.9, 0, 0], True, True),
+        ([0.9, 0.5, 0.5], True, False),
+        ([0.9, 0, 0.1], True, False),
+    ],
+)
+def test_a_metric_discriminates_when_every_step_makes_it_worse(row, higher, worse):
+    assert falls_with_quality(row, higher=higher) == worse

@@ -47,6 +47,15 @@ def test_features_and_logits_are_those_of_the_published_network(extractor, publi
     assert np.abs(found.logits - logits).max() < 1e-4
 
 
+def test_maps_of_floats_are_those_of_the_same_images_and_feel_steps_below_a_gray_level(extractor):
+    images = pictures(2, 32, 32, 3)
+    floats = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 127.5 - 1
+    for ours, theirs in zip(extractor.float_maps(floats), extractor.maps(images), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+    moved = extractor.float_maps(floats + 1e-3)  # an eighth of a gray level
+    assert not torch.allclose(moved[0], extractor.float_maps(floats)[0], atol=1e-4)
+
+
 def test_maps_are_the_widened_features_of_the_published_blocks(extractor, published):
     images = pictures(2, 32, 32, 3)
     found = {}

@@ -53,6 +53,17 @@ class ImageSet:
         for start in range(0, len(self.images), size):
             yield np.asarray(self.images[start : start + size])
 
+    def condition(self, rows: np.ndarray | range) -> Condition:
+        """What is known of those rows, as a model takes it."""
+        import torch
+
+        from ..types import Condition
+
+        def pick(part: np.ndarray | None) -> torch.Tensor | None:
+            return None if part is None else torch.from_numpy(np.asarray(part)[np.asarray(rows)])
+
+        return Condition(pick(self.labels), pick(self.attributes), pick(self.known))
+
     def take(self, rows: np.ndarray) -> ImageSet:
         """Those rows, in that order, as an image set of its own."""
         from hashlib import sha256

@@ -174,7 +174,7 @@ class Lite0(Frozen):
         engine = "torch" if how.engine == "auto" else how.engine
         traits = Traits("Lite0", FILE.sha256, DIMENSION, CLASSES)
         super().__init__(network, traits, preparation, How(engine, how.precision, TILE))
-        self._maps = network.maps
+        self._maps, self._prepared = network.maps, preparation.planes
 
     def maps(self, images: np.ndarray) -> list[Tensor]:
         """Activations inside the network, for a perceptual distance: (B, c, h, w) float32 at strides 2, 4, 8 and 16.
@@ -185,6 +185,10 @@ class Lite0(Frozen):
         """
         parts = [[part[:count] for part in self._mapped(tile)] for tile, count in self.tiles(images)]
         return [torch.cat(layer) for layer in zip(*parts, strict=True)]
+
+    def float_maps(self, images: Tensor) -> list[Tensor]:
+        """As `maps`, of floats (B, 1 | 3, H, W) in [-1, 1] that are never rounded: for steps below a gray level."""
+        return self._mapped(self._prepared((images.float() + 1) * 127.5))
 
     def _mapped(self, tile: Tensor) -> list[Tensor]:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16"):

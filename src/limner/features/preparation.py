@@ -39,7 +39,10 @@ class Preparation:
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """(B, H, W, C) uint8 -> (B, 3, side, side) float32; a gray image is resized once and repeated."""
-        planes = torch.from_numpy(np.ascontiguousarray(opaque(images).transpose(0, 3, 1, 2), np.float32))
+        return self.planes(torch.from_numpy(np.ascontiguousarray(opaque(images).transpose(0, 3, 1, 2), np.float32)))
+
+    def planes(self, planes: Tensor) -> Tensor:
+        """(B, 1 | 3, H, W) float32 on the scale 0 … 255, not rounded -> (B, 3, side, side) float32."""
         if self.side is not None and planes.shape[2:] != (self.side, self.side):
             planes = resize(planes, self.side, self.side, self.kernel).clamp_(0, 255)
         return planes.expand(-1, 3, -1, -1).sub(_column(self.mean)).div_(_column(self.std))

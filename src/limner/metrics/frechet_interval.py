@@ -5,8 +5,8 @@ intervals lie above the truth and miss it nearly always (benchmarks/coverage.py)
 
 enough    at least 1.25 rows a dimension on both sides. The eigenvalues of the product of two sample covariances are
           spread wider than those of the product of the true ones; random-matrix theory undoes that for Gaussians, and
-          a jackknife over random groups of images undoes what is left and measures the error. The interval is
-          Student's around that.
+          a jackknife over random groups of images undoes what is left and measures the error, from which
+          squared_distance.py makes an interval.
 too few   the distance cannot be recovered without assumptions, but it can be bracketed: on average it is at most what
           is measured, and at least what transport maps fitted to one part of the images cost on the rest.
 """
@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..rng import generator
 from .bootstrap import group_numbers, jackknife, student_deviations
 from .frechet import Side, apart, bias_of, cross_spectrum, pair_terms, sides
 from .frechet_bounds import trace_bound, transport_bound
@@ -28,9 +29,10 @@ from .shares import deviations
 from .squared_distance import interval_of_square
 
 GROUPS = 10
-ROWS_PER_DIMENSION = 1.25  # fewer, and the smallest eigenvalues of a sample say next to nothing (docs/log.md)
+ROWS_PER_DIMENSION = 1.25  # fewer, and the smallest eigenvalues of a sample say next to nothing
 FEWEST = 10  # rows on a side below which no interval is given
-CONTOUR = 256  # nodes on half of the contour: the sum converges geometrically, 64 give six digits
+CONTOUR = 256  # nodes on half of the contour; the sum converges geometrically
+PAIRS = 4096  # of rows, to find how large the noise of second order is
 RANK = 1e-13  # eigenvalues below this share of the largest are rounding
 
 WORDS = "jackknife over {} random groups of images"
@@ -82,7 +84,8 @@ def frechet_estimate(
         return _bracket(a, b, value=value, bias=bias, error=error, groups=groups, level=level, seed=seed)
     whole = debiased(left, right, spectrum)
     corrected, corrected_error = jackknife(whole, found[:, 1])
-    second_order = _second_order_variance(left, right, spectrum, found=value - corrected, expected=value - whole)
+    closed_form = _second_order_variance(left, right, spectrum, found=value - corrected, expected=value - whole)
+    second_order = max(closed_form, _pair_variance(a, b, left, right, seed=seed))
     interval = interval_of_square(
         corrected,
         jackknifed=corrected_error**2,
@@ -164,6 +167,32 @@ def _second_order_variance(a: Side, b: Side, spectrum: np.ndarray, *, found: flo
     pairs = np.square(pair_terms(spectrum))
     covariance_noise = float(pairs.sum() - np.diag(pairs).sum() / 2) * (1 / a.count + 1 / b.count) ** 2
     return mean_noise + excess**2 * covariance_noise
+
+
+def _pair_variance(a: np.ndarray | Moments, b: np.ndarray | Moments, left: Side, right: Side, *, seed: int) -> float:
+    """The same from the rows themselves, whose tails and skewness it sees; 0 where a side is given as moments.
+
+    Near equal covariances of eigenvalues t the distance is the squared kernel distance of
+    x·y + ½ Σᵢⱼ (xᵢ xⱼ - tᵢ δᵢⱼ) (yᵢ yⱼ - tᵢ δᵢⱼ) / (tᵢ + tⱼ), whose mean square over random pairs of rows this takes.
+    """
+    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return 0.0
+    pooled = (left.covariance * left.count + right.covariance * right.count) / (left.count + right.count)
+    values, basis = np.linalg.eigh(pooled)
+    kept = values > RANK**0.5 * values[-1]  # squares of smaller ones are rounding
+    if not kept.any():
+        return 0.0
+    values, basis = values[kept], basis[:, kept]
+    stream = generator(seed, "pairs of a Fréchet distance")
+    first, second = (
+        (np.asarray(rows[stream.integers(len(rows), size=PAIRS)], np.float64) - side.mean) @ basis
+        for rows, side in ((a, left), (b, right))
+    )
+    products, weights = first * second, 0.5 / (values[:, None] + values)
+    own = np.diag(weights) * values
+    quadratic = np.einsum("nd,nd->n", products @ weights, products)
+    kernel = products.sum(axis=1) + quadratic - (np.square(first) + np.square(second)) @ own + float(own @ values)
+    return 2 * (1 / left.count + 1 / right.count) ** 2 * float(np.square(kernel).mean())
 
 
 def _without_excess(error: float, second_order: float) -> float:

@@ -163,7 +163,7 @@ def median_bandwidth(a: np.ndarray, b: np.ndarray, *, rows: int = MEDIAN_ROWS, s
     pooled -= pooled.mean(axis=0)
     lengths = np.square(pooled).sum(axis=1)
     squares = np.maximum(lengths[:, None] + lengths - 2 * pooled @ pooled.T, 0)
-    found = float(np.sqrt(np.median(squares[np.triu_indices(len(pooled), 1)])))
+    found = float(np.median(np.sqrt(squares[np.triu_indices(len(pooled), 1)])))
     if not found > 0:
         raise DataError("more than half of the rows are equal, so they have no median distance; give a bandwidth")
     return found

@@ -33,12 +33,15 @@ def interval_of_square(
     With a difference d, noise of covariance C and a squared distance s = |d|², the variance is 4 dᵀ C d + 2 tr C². The
     first part is taken for `rate` s. The rate is that of the measured difference, with its noise or without it,
     whichever is larger; and no larger than the largest eigenvalue of C allows. The interval is all s with
-    (value - s)² ≤ deviations² (rate s + second_order).
+    (value - s)² ≤ deviations² (rate max(s, 0) + second_order), so it holds the value, also where that is below 0.
     """
     spread = math.sqrt(second_order)
     with_noise = jackknifed / (value + noise) if value + noise > 0 else 0.0
     without = max(jackknifed - 2 * second_order, 0.0) / max(value, spread) if max(value, spread) > 0 else 0.0
     rate = min(max(with_noise, without), math.sqrt(8) * spread)
+    reach = deviations * spread  # how far a value strays from a distance of 0
     shift = deviations**2 * rate / 2
-    half = math.sqrt(max(shift**2 + deviations**2 * (rate * value + second_order), 0.0))
-    return Interval(value + shift - half, value + shift + half, level, method)
+    half = math.sqrt(max(shift**2 + 2 * shift * value + reach**2, 0.0))
+    low = value - reach if value <= reach else value + shift - half
+    high = value + reach if value <= -reach else value + shift + half
+    return Interval(low, high, level, method)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ConfigError, DataError
+from ...errors import DataError
 from ...metrics import accuracy as acc
 from ...metrics.number import Interval, Number
 from ...metrics.recognition import Recognition
@@ -22,6 +22,7 @@ from ...rng import generator
 from ...types import Attribute, DataSpec
 from .. import classifiers, detectors
 from ..material import ImageSet, Material, NotApplicable
+from .options import whole_or_none
 
 JUDGE_SEED = 0  # not the material's: one judge for all models and all seeds
 FEWEST = 4  # real images with labels, to train with one half and ask about the other
@@ -252,7 +253,7 @@ def _detected(material: Material, judge: detectors.Detector, images: ImageSet, t
         words = {place: names.get(name, name) for place, name in enumerate(material.spec.classes)}
         labels = [-1] * len(images) if images.labels is None else np.asarray(images.labels).tolist()
         texts = [words.get(label, "") for label in labels]
-    limit = _whole(material, "detector_images") or DETECTOR_IMAGES
+    limit = whole_or_none(material, "detector_images") or DETECTOR_IMAGES
     return detectors.recognised(judge, images, texts, limit=limit, seed=material.seed)
 
 
@@ -325,23 +326,15 @@ def _some(images: ImageSet, count: int) -> ImageSet:
 
 
 def _train(material: Material, images: ImageSet, spec: DataSpec) -> Classifier:
-    shown, config = _whole(material, "classifier_images"), material.options.get("classifier", {})
+    shown, config = whole_or_none(material, "classifier_images"), material.options.get("classifier", {})
     return classifiers.train_classifier(images, spec, seed=JUDGE_SEED, shown=shown, config=config)
 
 
 def _budget(material: Material, count: int) -> dict[str, Any]:
     """What of the training belongs to the protocol."""
-    shown = _whole(material, "classifier_images") or classifiers.images_to_show(count)
+    shown = whole_or_none(material, "classifier_images") or classifiers.images_to_show(count)
     chosen = {f"classifier.{name}": value for name, value in material.options.get("classifier", {}).items()}
     return {"shown in training": shown, "classifier": f"version {classifiers.VERSION}", **chosen}
-
-
-def _whole(material: Material, name: str) -> int | None:
-    """A positive whole number of the options, or None."""
-    value = material.options.get(name)
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise ConfigError(f"{name}={value!r} is not a whole number of at least 1")
-    return value
 
 
 def _plain(found: Any) -> dict[str, Any]:

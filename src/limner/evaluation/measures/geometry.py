@@ -21,6 +21,7 @@ from ...metrics.sliced_wasserstein import MOST_IMAGES, SMALLEST
 from ...metrics.sliced_wasserstein import sliced_wasserstein as sliced_distance
 from ...metrics.ssim import SCALE_WEIGHTS, WINDOW
 from ..material import Material, NotApplicable
+from .options import whole
 
 FEWEST_IN_A_BIN = 10  # real images, on average, below which a z-test of two proportions says little
 UNEQUAL = "depends on the number of images on both sides; compare it at equal ones"
@@ -58,7 +59,7 @@ def density_coverage(material: Material) -> list[Number]:
 
 def mind(material: Material) -> list[Number]:
     """MIND as published, and without its bias. options   mind_directions: random directions, 1,000."""
-    directions, name = _whole(material, "mind_directions", DIRECTIONS), _space(material)
+    directions, name = whole(material, "mind_directions", DIRECTIONS), _space(material)
     found = _compared(material, partial(monge_inception_distance, directions=directions, seed=material.seed))
     number = partial(_number, better="lower")
     published = number(
@@ -105,7 +106,7 @@ def diversity(material: Material) -> list[Number]:
 
     options   diversity_pairs: pairs that are compared, 10,000
     """
-    pairs = _whole(material, "diversity_pairs", variety.PAIRS)
+    pairs = whole(material, "diversity_pairs", variety.PAIRS)
     if min(len(material.generated), len(material.real)) < 2:
         raise NotApplicable("it needs two images or more on both sides")
     numbers = []
@@ -127,7 +128,7 @@ def ndb(material: Material) -> list[Number]:
     space = material.options.get("ndb_space", "pixels")
     if space not in ("pixels", "features"):
         raise ConfigError(f"ndb_space={space!r} is not possible; use pixels or features")
-    count = _whole(material, "ndb_bins", min(bins.BINS, len(material.real) // FEWEST_IN_A_BIN))
+    count = whole(material, "ndb_bins", min(bins.BINS, len(material.real) // FEWEST_IN_A_BIN))
     if not 2 <= count <= len(material.real):
         raise NotApplicable(
             f"{len(material.real)} real images do not fill 2 bins or more; it needs {2 * FEWEST_IN_A_BIN}"
@@ -223,7 +224,7 @@ def _compared(material: Material, compare: Pure) -> Any:
 
 def _k(material: Material, option: str, default: int) -> int:
     """The neighbour that balls reach to. Raises NotApplicable where a side has no so many others."""
-    k, count = _whole(material, option, default), min(len(material.generated), len(material.real))
+    k, count = whole(material, option, default), min(len(material.generated), len(material.real))
     if count <= k:
         raise NotApplicable(f"with k={k} it needs {k + 1} images on both sides, and the smaller has {count}")
     return k
@@ -234,14 +235,6 @@ def _space(material: Material) -> str:
     if material.extractor is None:
         raise NotApplicable("it needs a feature space; choose one with --features")
     return material.extractor.name
-
-
-def _whole(material: Material, option: str, default: int) -> int:
-    """A whole number of at least 1 among the options, or the default."""
-    value = material.options.get(option, default)
-    if option in material.options and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ConfigError(f"{option}={value!r} is not a whole number of at least 1")
-    return value
 
 
 def _number(

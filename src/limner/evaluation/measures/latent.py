@@ -24,7 +24,6 @@ from ...tasks import generate
 from ...tasks.reconstruct import decode, encode
 from ...types import Attribute, Condition, DataSpec
 from ..material import ImageSet, Material, NotApplicable
-from .memorisation import condition_of
 
 PATHS = 500
 DISTURBED = 256  # images, or latents
@@ -92,7 +91,7 @@ def _disturbed(
 ) -> Number:
     """The response of latents to a disturbance of real pictures."""
     side = _some(material.real, DISTURBED, material.seed)
-    images, condition = np.asarray(side.images), condition_of(side, range(len(side)))
+    images, condition = np.asarray(side.images), side.condition(range(len(side)))
 
     def codes(pictures: np.ndarray) -> np.ndarray:
         return encode(model, torch.from_numpy(from_uint8(pictures)), condition).flatten(1).cpu().numpy()
@@ -131,7 +130,7 @@ def disentanglement(material: Material) -> list[Number]:
     side = _some(material.real.take(known), CODED, material.seed)
     factors = factors_of(np.asarray(side.attributes), material.spec)
     image = torch.from_numpy(from_uint8(np.asarray(side.images)))
-    codes = encode(model, image, condition_of(side, range(len(side)))).flatten(1).cpu().numpy()
+    codes = encode(model, image, side.condition(range(len(side)))).flatten(1).cpu().numpy()
     gap = scores.mutual_information_gap(codes, factors)
     found = scores.dci(codes, factors, seed=material.seed)
     names = [factor.name for factor in factors]

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError
 from ...images.grid import from_uint8
 from ...metrics import likelihood as metric
 from ...metrics.number import Number
@@ -25,7 +24,7 @@ from ...tasks.generate import need
 from ...tasks.tiles import TILE, device_of
 from ...types import Condition
 from ..material import Material, NotApplicable
-from .paired import condition_of
+from .options import whole
 
 IMPORTANCE = 1
 IMAGES = 1000
@@ -82,8 +81,8 @@ def likelihood(material: Material) -> list[Number]:
     if material.real.images.shape[1:] != (height, width, channels):
         shape = material.real.images.shape[1:]
         raise NotApplicable(f"real images of {shape} do not fit a model of {(height, width, channels)}")
-    samples = _whole(material, "importance", IMPORTANCE)
-    count = min(_whole(material, "likelihood_images", IMAGES), len(material.real))
+    samples = whole(material, "importance", IMPORTANCE)
+    count = min(whole(material, "likelihood_images", IMAGES), len(material.real))
     # not keyed by the seed: all models score the same images
     rows = np.sort(generator(0, "likelihood images").permutation(len(material.real))[:count])
     return _numbers(material, rows, samples, pixels_of(model))
@@ -122,7 +121,7 @@ def _batch(material: Material, rows: np.ndarray, *, noise: bool) -> tuple[Tensor
     if noise:
         uniform = ImageRng(material.seed, rows.tolist(), purpose="dequantise").uniform(*image.shape[1:])
         image = image + (uniform - 0.5) * (2 / 255)
-    return image, condition_of(material.real, rows)
+    return image, material.real.condition(rows)
 
 
 # --- from values to numbers -------------------------------------------------------------------------------------------
@@ -164,10 +163,3 @@ def _notes(kind: str, samples: int, pixels: Pixels) -> tuple[str, ...]:
         return notes
     many = f"{samples:,} importance sample{'' if samples == 1 else 's'} an image"
     return (*notes, f"a bound from above with {many}; more tighten it (importance=5000 is what papers report)")
-
-
-def _whole(material: Material, option: str, default: int) -> int:
-    value = material.options.get(option, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{option}={value!r} is not possible; use a whole number of 1 or more")
-    return value

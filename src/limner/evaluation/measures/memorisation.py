@@ -237,7 +237,7 @@ def _scored(
     for start in range(0, len(side), SCORED):
         rows = range(start, min(start + SCORED, len(side)))
         image = torch.from_numpy(from_uint8(np.asarray(side.images[rows.start : rows.stop])))
-        condition = condition_of(side, rows)
+        condition = side.condition(rows)
         parts.append(score(material.model, image, condition, rows, material.seed))
     return torch.cat(parts).double().cpu().numpy()
 
@@ -251,15 +251,6 @@ def _likelihood(model: Any, image: Tensor, condition: Condition, rows: range, se
 
 def _reconstruction(model: Any, image: Tensor, condition: Condition, rows: range, seed: int) -> Tensor:
     return -(reconstruct(model, image, condition) - image).square().flatten(1).mean(1)
-
-
-def condition_of(side: ImageSet, rows: range) -> Condition:
-    """What is known of those images, as a model takes it."""
-
-    def part(values: np.ndarray | None) -> Tensor | None:
-        return None if values is None else torch.from_numpy(np.asarray(values[rows.start : rows.stop]))
-
-    return Condition(part(side.labels), part(side.attributes), part(side.known))
 
 
 def _some(side: ImageSet, seed: int) -> ImageSet:

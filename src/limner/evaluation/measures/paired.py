@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...errors import ConfigError, unknown
 from ...images.colour import composite
@@ -29,8 +28,8 @@ from ...metrics.superresolution import evaluate_pair
 from ...model import Encodes
 from ...rng import generator
 from ...tasks.reconstruct import reconstruct
-from ...types import Condition
 from ..material import ImageSet, Material, NotApplicable
+from .options import whole
 
 PAIRS = 1000
 CHUNK = 64  # pairs in memory at once
@@ -162,7 +161,7 @@ def _pairs(material: Material) -> _Pairs:
             f"{material.model.name!r} cannot encode images, so nothing it makes belongs to a real image; "
             f"it can be taken of models that encode, and of a folder whose images have the names of real ones"
         )
-    count = min(_whole(material, "pairs", PAIRS), len(material.real))
+    count = min(whole(material, "pairs", PAIRS), len(material.real))
     # not keyed by the seed: all models reconstruct the same images
     rows = np.sort(generator(0, "pairs").permutation(len(material.real))[:count])
     return rows, _reconstructed(material, rows), "real images and their reconstructions"
@@ -203,17 +202,8 @@ def _reconstructed(material: Material, rows: np.ndarray) -> Iterator[tuple[np.nd
     for start in range(0, len(rows), CHUNK):
         chosen = rows[start : start + CHUNK]
         images = np.asarray(real.images[chosen])
-        rebuilt = reconstruct(model, torch.from_numpy(from_uint8(images)), condition_of(real, chosen))
+        rebuilt = reconstruct(model, torch.from_numpy(from_uint8(images)), real.condition(chosen))
         yield _opaque(to_uint8(rebuilt.numpy())), _opaque(images)
-
-
-def condition_of(images: ImageSet, rows: np.ndarray) -> Condition:
-    """What is known of those rows of a side, as a model's condition."""
-
-    def pick(part: np.ndarray | None) -> Tensor | None:
-        return None if part is None else torch.from_numpy(np.asarray(part)[rows])
-
-    return Condition(pick(images.labels), pick(images.attributes), pick(images.known))
 
 
 def _opaque(images: np.ndarray) -> np.ndarray:
@@ -246,10 +236,3 @@ def _scales(material: Material) -> int:
     if not scales:
         raise NotApplicable(f"images of {height}x{width} are smaller than its window of {similarity.WINDOW} pixels")
     return scales
-
-
-def _whole(material: Material, option: str, default: int) -> int:
-    value = material.options.get(option, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{option}={value!r} is not possible; use a whole number of 1 or more")
-    return value
