@@ -130,7 +130,10 @@ class FitsDensity(Protocol):
 
 @runtime_checkable
 class Scores(Protocol):
-    """Can bound or compute log p(image)."""
+    """Can bound or compute log p(image).
+
+    A model whose score is no bound says so in `likelihood_is`: "exact", or "estimate" when it may err to either side.
+    """
 
     def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:
         """(B,) a lower bound of log p(image) in nats, tighter with more importance samples."""

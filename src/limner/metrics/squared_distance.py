@@ -41,7 +41,9 @@ def interval_of_square(
     rate = min(max(with_noise, without), math.sqrt(8) * spread)
     reach = deviations * spread  # how far a value strays from a distance of 0
     shift = deviations**2 * rate / 2
-    half = math.sqrt(max(shift**2 + 2 * shift * value + reach**2, 0.0))
+    inside = shift**2 + 2 * shift * value + reach**2
+    half = math.sqrt(max(inside, 0.0))
     low = value - reach if value <= reach else value + shift - half
-    high = value + reach if value <= -reach else value + shift + half
-    return Interval(low, high, level, method)
+    # a value far below 0 may still be no surprise at a larger distance, which would have a larger error
+    above = value > -reach or (inside >= 0 and value + shift > 0)
+    return Interval(low, value + shift + half if above else value + reach, level, method)

@@ -32,6 +32,8 @@ class Averages:
         A half-life is never longer than a tenth of the images seen, so that the random start is soon forgotten
         (Karras et al. 2022, arXiv 2206.00364, use 5 %).
         """
+        if not self._parameters:  # a model that learns in closed form keeps all it knows in buffers
+            return
         images = (step + 1) * self._batch
         for most, halflife, average in zip(_EVERY, self._halflife, self._averages, strict=True):
             every = self._every(step, most, halflife)

@@ -88,5 +88,6 @@ def _pass(model: Model, batch: Batch, arithmetic: Arithmetic, device: torch.devi
             loss = next(generator, None)
         if loss is None:
             return values
-        loss.value.backward(inputs=phases[loss.phase])
+        if phases[loss.phase]:
+            loss.value.backward(inputs=phases[loss.phase])
         values.append(float(loss.value.detach()))

@@ -20,6 +20,7 @@ from ...metrics.kernel import (
 )
 from ...metrics.number import Number
 from ..material import Material, NotApplicable
+from .options import whole_or_none
 
 INCEPTION = "Inception"  # the one network whose distances have names of their own: FID, KID, IS
 FEW_IMAGES = 2048  # below it published FIDs are not comparable at all
@@ -65,7 +66,7 @@ def kernel(material: Material) -> list[Number]:
     chosen, settings = _kernel(material)
     cubic = isinstance(chosen, Polynomial)
     name = _named(material, "KID" if cubic else "MMD-Inception", "KID" if cubic else "MMD")
-    subsets = _whole(material, "kid_subsets")
+    subsets = whole_or_none(material, "kid_subsets")
     if subsets is None:
         found = kernel_distance(generated, real, kernel=chosen, seed=material.seed)
         protocol = material.protocol("kid", features=True, **settings)
@@ -91,7 +92,7 @@ def classifier_score(material: Material) -> list[Number]:
         raise NotApplicable("it needs a feature space whose network tells classes apart; this one has no logits")
     if len(logits) < 2:
         raise NotApplicable("it needs two images or more")
-    splits = _whole(material, "classifier_score_splits") or SPLITS
+    splits = whole_or_none(material, "classifier_score_splits") or SPLITS
     found = score_of(logits, splits=splits, seed=material.seed)
     classes = logits.shape[1]
     notes = [f"says nothing of images that are not of the {classes:,} classes that the network tells apart"]
@@ -176,12 +177,4 @@ def _flag(material: Material, option: str, default: bool) -> bool:
     value = material.options.get(option, default)
     if not isinstance(value, bool):
         raise ConfigError(f"{option}={value!r} is neither true nor false")
-    return value
-
-
-def _whole(material: Material, option: str) -> int | None:
-    """A whole number of at least 1 among the options, or None."""
-    value = material.options.get(option)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ConfigError(f"{option}={value!r} is not a whole number of at least 1")
     return value
