@@ -73,7 +73,7 @@ def leaderboard(
     out: str | Path,
     budget: str = "5m",
     models: Sequence[str] = DEFAULT,
-    floors: bool = True,
+    learned_floors: bool = True,
     seed: int = 0,
     data_config: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -85,16 +85,17 @@ def leaderboard(
 
     out         folder for the runs and leaderboard.html; runs that are there already are gone on with or judged as is
     models      names of the catalogue
-    floors      let the GMM and the conditional RBM take part too
-    training    settings of training for all of them (batch, steps …)
-    settings    as for `limner.evaluate`: n, metrics, features, split …
+    learned_floors   let the GMM and the conditional RBM take part too
+    training         settings of training for all of them (batch, precision …)
+    settings         as for `limner.evaluate`: n, metrics, features, split, floors …
 
     A model that cannot be trained on these data is listed with the reason, not hidden.
     """
-    names = _names([*models, *(FLOORS if floors else ())])
+    names = _names([*models, *(FLOORS if learned_floors else ())])
     parse_duration("budget", budget)
     folder = Path(out)
     options = {"budget": budget, "seed": seed, **(training or {})}
+    settings = {"seed": seed, **settings}
     entries = [_entry(name, data, folder / name, data_config, options, settings, show, say) for name in names]
     contest = _ranked(str(data), budget, entries)
     durable.make_folder(folder)

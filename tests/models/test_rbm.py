@@ -168,9 +168,19 @@ def test_persistent_chains_go_on_from_step_to_step():
 def test_chains_take_in_the_conditions_of_the_data():
     model = build(replace(SMALL, conditional="auto", chains=32), LETTERS, scale=0.5)
     batch = Batch(STATES, condition(1))
-    for index in range(16):
+    for index in range(32):
         loss(model, batch, index)
     assert torch.equal(model.chain_conditions, torch.tensor([[0.0, 1.0]]).repeat(32, 1))
+
+
+def test_a_chain_with_a_new_condition_goes_on_from_where_it_is():
+    """Chains that began again at images of the batch stayed near the data. What the machine makes far from it was
+    never unlearned, and the longer it trained, the fewer of its samples showed the class that was asked for."""
+    model = build(replace(SMALL, conditional="auto", chains=32), LETTERS)
+    before = model.chains.clone()
+    model._renew(torch.tensor([[0.0, 1.0]]).repeat(64, 1), index=3)
+    assert torch.equal(model.chains, before)
+    assert model.chain_conditions.sum(1).nonzero().flatten().tolist() == [3]
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------

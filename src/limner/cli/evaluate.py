@@ -140,7 +140,7 @@ def leaderboard(
     *,
     models: Annotated[str, Parameter(help="Names of the catalogue, with commas.")] = "vae,gan",
     budget: Annotated[str, Parameter(help="Training time of each: 90s, 5m, 1h.")] = "5m",
-    floors_too: Annotated[
+    learned_floors: Annotated[
         bool, Parameter(name="--learned-floors", negative="--no-learned-floors", help="Let gmm and crbm take part.")
     ] = True,
     flags: Flags = USUAL,
@@ -158,7 +158,7 @@ def leaderboard(
         out=place,
         budget=budget,
         models=[name.strip() for name in models.split(",") if name.strip()],
-        floors=floors_too,
+        learned_floors=learned_floors,
         data_config=flags.reading,
         show=Show() if common.quiet else TerminalShow(console(sys.stderr)),
         say=lambda text: note(common, text),

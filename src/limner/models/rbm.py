@@ -30,7 +30,7 @@ from . import checks
 
 NOISE_BLOCK = 32  # Gibbs steps whose noise is drawn at once
 SCORED_PIXELS = 256  # that a pseudo-likelihood is estimated from
-RENEWED = 1 / 16  # share of the persistent chains that start again at the batch in each step, for their conditions
+RENEWED = 1 / 128  # share of the persistent chains that are given new conditions in each step
 BASE = 0.01  # least base rate of a pixel
 MOST_CLASSES = 32  # that are scored each with a normaliser of its own
 
@@ -160,7 +160,7 @@ class RBM(Model):
             for _ in range(config.gibbs_steps):
                 visible = machine.gibbs(visible, step.rng.uniform(hidden + size))
             return visible, condition
-        self._renew(visible, condition, step.index)
+        self._renew(condition, step.index)
         machine, chains = self._machine(self.chain_conditions), self.chains.to(visible)
         random = generator(_seed(step.rng), "chains", step.index)
         for _ in range(config.gibbs_steps):
@@ -169,16 +169,17 @@ class RBM(Model):
         self.chains.copy_(chains > 0.5)
         return chains, self.chain_conditions.clone()
 
-    def _renew(self, visible: Tensor, condition: Tensor, index: int) -> None:
-        """Let some chains of a conditional machine start again at images of the batch, with their conditions.
+    def _renew(self, condition: Tensor, index: int) -> None:
+        """Give some chains of a conditional machine conditions of the batch, so that all together have the data's.
 
-        A chain is of one condition; so that all of them together have those of the data, some take new ones each step.
+        A chain goes on from where it is. Started again at an image it would stay near the data, and what the machine
+        makes far from there would never be found and unlearned; with conditions that change too often it would lag
+        behind them.
         """
         if not condition.shape[1]:
             return
-        count = min(len(visible), max(1, int(RENEWED * len(self.chains))))
-        places = (torch.arange(count, device=visible.device) + index * count) % len(self.chains)
-        self.chains[places] = visible[:count] > 0.5
+        count = min(len(condition), max(1, int(RENEWED * len(self.chains))))
+        places = (torch.arange(count, device=condition.device) + index * count) % len(self.chains)
         self.chain_conditions[places] = condition[:count]
 
     @torch.no_grad()

@@ -1,0 +1,50 @@
+"""`limner evaluate`, `compare` and `leaderboard` as they are typed."""
+
+from pathlib import Path
+
+import pytest
+from commands import limner
+
+FAST = ("--features", "none", "--no-floors", "-n", "40", "--metrics", "ndb")
+
+
+def test_evaluate_prints_a_table_and_writes_a_page(run):
+    outcome = limner("evaluate", run, *FAST)
+    assert outcome.code == 0, outcome.err
+    assert "NDB/K-pixels" in outcome.out and Path("evaluations/vae-1/report.html").is_file()
+    again = limner("evaluate", run, *FAST, "--json")
+    assert (
+        again.json["report"] == "evaluations/vae-2/report.html"
+        and again.json["numbers"][0]["protocol"]["split"] == "test"
+    )
+
+
+def test_the_gate_and_a_limit_decide_the_exit_code(run):
+    assert limner("evaluate", run, *FAST, "--limit", "NDB/K-pixels<=1").code == 0
+    refused = limner("evaluate", run, *FAST, "--limit", "NDB/K-pixels<=-1")
+    assert refused.code == 6 and "refused" in refused.out
+    assert limner("evaluate", run, *FAST, "--gate").code == 6  # copying was not measured
+
+
+def test_compare_refuses_what_was_measured_differently(run):
+    assert limner("compare", run, run, "--against", "builtin:digits", *FAST).code == 0
+    limner("evaluate", run, *FAST, "--out", "a")
+    limner("evaluate", run, *FAST[:-4], "-n", "50", "--metrics", "ndb", "--out", "b")
+    outcome = limner("compare", "a/evaluation.json", "b/evaluation.json", "--against", "builtin:digits")
+    assert outcome.code == 8 and "generated: 40 against 50" in outcome.err
+
+
+def test_a_leaderboard_ranks_and_says_what_to_try_next(elsewhere):
+    outcome = limner("leaderboard", "builtin:digits", "--models", "gmm,bernoulli-mixture", "--budget", "1s",
+                     "--no-learned-floors", *FAST, "-q")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "gmm" in outcome.out and Path("leaderboards/digits-1/leaderboard.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(("--metrics", "fdd"), "did you mean fd"), (("--set", "importanc=3"), "importance"), (("--set", "x"), "no '='")],
+)
+def test_bad_use_names_the_way_out(run, words, named):
+    outcome = limner("evaluate", run, "--features", "none", *words)
+    assert outcome.code == 2 and named in outcome.err

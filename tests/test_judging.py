@@ -1,0 +1,180 @@
+"""From a run or a folder of pictures to numbers, pages and rankings."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import limner
+from limner import contest, judging
+from limner.errors import ConfigError, DataError, UnlikeProtocols
+from limner.evaluation.evaluate import Evaluation
+
+TINY = {"width": 8, "latent": 4}
+FAST = {"features": "none", "floors": False, "n": 40}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of a small VAE on digits."""
+    path = tmp_path_factory.mktemp("judged") / "vae"
+    limner.train(
+        "vae", "builtin:digits", out=path, config=TINY, steps=3, precision="fp32", preview_every="0", tensorboard=False
+    )
+    return path
+
+
+def names(evaluation):
+    return [number.name for number in evaluation.numbers]
+
+
+def test_a_run_is_judged_against_the_data_it_was_trained_on_by_default(run, tmp_path):
+    found = limner.evaluate(run, out=tmp_path / "page", metrics=["likelihood", "memorisation"], **FAST)
+    assert found.about["data"] == "builtin:digits" and found.about["split"] == "test"
+    assert any(name.startswith("NLL bound") for name in names(found))
+    assert any("copied share" in name for name in names(found)), found.skipped
+    assert Evaluation.load(tmp_path / "page" / "evaluation.json") == found
+    assert "<html" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_seed_gives_the_same_numbers(run):
+    first, again = (limner.evaluate(run, metrics=["ndb"], seed=3, **FAST).numbers for _ in range(2))
+    assert first == again
+    assert first != limner.evaluate(run, metrics=["ndb"], seed=4, **FAST).numbers
+
+
+def test_kid_stands_between_its_floors(run):
+    found = limner.evaluate(run, metrics=["kid"], n=40)
+    real, noise = (found.floors[name][0].value for name in ("real", "noise"))
+    assert found.number("KID-Lite0").protocol.features == "Lite0" and real < noise
+    with pytest.raises(KeyError):
+        found.number("FID")
+
+
+def test_any_folder_of_pictures_can_be_judged(run, tmp_path):
+    limner.load(run).sample(40, seed=1).save(tmp_path / "theirs")
+    found = limner.evaluate(tmp_path / "theirs", "builtin:digits", metrics=["ndb", "likelihood"], **FAST)
+    assert found.numbers[0].protocol.generated == 40
+    assert found.skipped[0][0] == "likelihood" and "folder" in found.skipped[0][1]
+    with pytest.raises(ConfigError, match="name real images"):
+        limner.evaluate(tmp_path / "theirs")
+
+
+def test_a_model_of_other_data_is_not_accused_of_copying_these(run, tmp_path):
+    for place in range(30):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        pixels = np.random.default_rng(place).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "other" / f"{place}.png")
+    found = limner.evaluate(run, tmp_path / "other", metrics=["memorisation"], **FAST)
+    assert "trained on" in found.about and found.skipped[0][0] == "memorisation"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"metrics": ["kidd"]}, "did you mean kid"),
+        ({"n": 1}, "n=1"),
+        ({"split": "tset"}, "split='tset'"),
+        ({"features": "lite1"}, "did you mean lite0"),
+        ({"options": {"importanc": 3}}, "did you mean importance"),
+        ({"sampling": {"temperatur": 3}}, "temperature"),
+        ({"nn": 3}, "evaluate.nn"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_measured(run, wrong, named):
+    with pytest.raises(ConfigError, match=named):
+        limner.evaluate(run, **({"metrics": ["ndb"]} | FAST | wrong))
+
+
+def test_a_split_that_is_not_there_is_refused(run):
+    with pytest.raises(DataError, match="no split 'val'"):
+        limner.evaluate(run, split="val", metrics=["ndb"], **FAST)
+
+
+def test_unlike_evaluations_are_not_compared(run):
+    one = limner.evaluate(run, metrics=["ndb"], **FAST)
+    other = limner.evaluate(run, metrics=["ndb"], **(FAST | {"n": 50}))
+    with pytest.raises(UnlikeProtocols, match="generated: 40 against 50"):
+        limner.compare([one, other], "builtin:digits")
+    with pytest.raises(ConfigError, match="two or more"):
+        limner.compare([one], "builtin:digits")
+
+
+def test_evaluations_made_before_are_compared_as_they_are(run, tmp_path):
+    limner.evaluate(run, out=tmp_path / "a", metrics=["ndb"], **FAST)
+    evaluations, differences = limner.compare(
+        [str(tmp_path / "a" / "evaluation.json"), run], "builtin:digits", metrics=["ndb"], **FAST
+    )
+    assert len(evaluations) == 2 and all(difference.value == 0 for difference in differences)
+
+
+def test_the_gate_asks_for_what_it_needs(run):
+    found = limner.evaluate(run, metrics=["ndb"], **FAST)
+    assert not judging.gate(found).may_export and "memorisation" in judging.gate(found).refused[0]
+    assert judging.gate(found, ["NDB/K-pixels<=1"], copying=False).may_export
+    assert not judging.gate(found, ["NDB/K-pixels<=-1"], copying=False).may_export
+
+
+def test_training_keeps_the_model_that_the_metric_likes_best(tmp_path):
+    trained = limner.train(
+        "vae",
+        "builtin:digits",
+        out=tmp_path / "run",
+        config=TINY,
+        steps=6,
+        precision="fp32",
+        preview_every="0",
+        tensorboard=False,
+        evaluate_every="3",
+        evaluate_metric="kid",
+        evaluate_images=24,
+    )
+    assert (tmp_path / "run" / "best").is_dir() and trained.about["weights"] in ("raw", "ema_short", "ema_long")
+    log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8")
+    assert log.count('"evaluation/kid":') == 2 and '"evaluation/kid/raw"' in log
+
+
+# --- leaderboards ---------------------------------------------------------------------------------------------------
+
+
+def board(out, names, **more):
+    return limner.leaderboard(
+        "builtin:digits",
+        out=out,
+        budget="1s",
+        models=names,
+        learned_floors=False,
+        training={"precision": "fp32", "tensorboard": False},
+        metrics=["ndb"],
+        **FAST,
+        **more,
+    )
+
+
+def test_models_are_trained_judged_and_ranked_and_failures_are_shown(tmp_path):
+    found = board(tmp_path / "board", ["gmm", "bernoulli-mixture"])
+    assert found.rank_by == "NDB/K-pixels" and len(found.entries) == 2
+    values = [entry.evaluation.number(found.rank_by).value for entry in found.entries]
+    assert values == sorted(values)
+    page = (tmp_path / "board" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "gmm" in page and (tmp_path / "board" / "gmm" / "report.html").is_file()
+    again = board(tmp_path / "board", ["gmm", "bernoulli-mixture"])  # goes on with what is there
+    assert [entry.name for entry in again.entries] == [entry.name for entry in found.entries]
+
+
+def test_a_model_that_fails_is_listed_with_the_reason(tmp_path, monkeypatch):
+    train = contest.api.train
+
+    def failing(name, *rest, **more):
+        if name == "rbm":
+            raise ConfigError("no room for it")
+        return train(name, *rest, **more)
+
+    monkeypatch.setattr(contest.api, "train", failing)
+    found = board(tmp_path / "board", ["gmm", "rbm"])
+    assert [(entry.name, entry.failure) for entry in found.entries] == [("gmm", ""), ("rbm", "no room for it")]
+
+
+@pytest.mark.parametrize(("models", "named"), [(["gmm"], "two or more"), (["gmm", "gmn"], "did you mean gmm")])
+def test_a_leaderboard_that_ranks_nothing_is_refused(models, named, tmp_path):
+    with pytest.raises(ConfigError, match=named):
+        board(tmp_path / "board", models)
