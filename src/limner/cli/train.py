@@ -157,7 +157,8 @@ def _next(trained: Trained) -> list[str]:
 
     assert trained.run is not None
     run = trained.run.path
-    label = ["--label", trained.data.classes[0]] if trained.data.classes else []
+    listens = getattr(trained.network.config, "conditional", "auto") != "none"
+    label = ["--label", trained.data.classes[0]] if trained.data.classes and listens else []
     decodes = isinstance(trained.network, Decodes)
     return [
         command("sample", run, "-n", "64", *label),

@@ -14,6 +14,7 @@ from ..data.loader import to_batch
 from ..model import FitsDensity, Model, Step
 from ..rng import StepRng, generator
 from ..tasks.reconstruct import encode
+from ..tasks.tiles import device_of
 from .ema import NAMES, Averages
 
 FIT_IMAGES = 2_048  # images whose latents a density is fitted to while training goes on
@@ -47,7 +48,7 @@ def validation_loss(model: Model, dataset: Dataset, *, seed: int) -> float:
     total, seen = 0.0, 0
     for start in range(0, min(len(dataset), VALIDATE_IMAGES), 128):
         rows = np.arange(start, min(start + 128, len(dataset), VALIDATE_IMAGES))
-        batch = to_batch(dataset.batch(rows), next(model.parameters()).device)
+        batch = to_batch(dataset.batch(rows), device_of(model))
         rng = StepRng(seed, start, start=0, stop=len(rows), total=len(rows), device=batch.image.device)
         with torch.no_grad():
             loss = next(model.losses(batch, Step(start, 10**15, rng)))

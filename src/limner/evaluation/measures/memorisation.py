@@ -26,6 +26,7 @@ from ...metrics.verdict import SURE, Verdict, combined, judge
 from ...model import Encodes, Scores
 from ...rng import ImageRng, generator
 from ...tasks.reconstruct import reconstruct
+from ...tasks.tiles import device_of
 from ...types import Condition
 from ..material import ImageSet, Material, NotApplicable
 
@@ -243,7 +244,7 @@ def _scored(
 
 
 def _likelihood(model: Any, image: Tensor, condition: Condition, rows: range, seed: int) -> Tensor:
-    device = next(model.parameters()).device
+    device = device_of(model)
     rng = ImageRng(seed, rows, device, purpose="membership")
     with torch.inference_mode():
         return model.log_likelihood(image.to(device), condition.to(device), rng, 8)
