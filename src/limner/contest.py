@@ -13,7 +13,7 @@ from typing import Any
 
 from . import api, durable, judging
 from . import models as catalogue
-from .errors import ConfigError, LimnerError
+from .errors import ConfigError, Interrupted, LimnerError
 from .evaluation import compare
 from .evaluation.compare import Difference
 from .evaluation.evaluate import Evaluation
@@ -83,8 +83,8 @@ def leaderboard(
 ) -> Contest:
     """Train every model for `budget` on `data`, judge all alike, rank them, and write the page.
 
-    out         folder for the runs and leaderboard.html; runs that are there already are gone on with or judged as is
-    models      names of the catalogue
+    out              folder for the runs and leaderboard.html; runs that are there are gone on with, or judged as they are
+    models           names of the catalogue
     learned_floors   let the GMM and the conditional RBM take part too
     training         settings of training for all of them (batch, precision …)
     settings         as for `limner.evaluate`: n, metrics, features, split, floors …
@@ -94,9 +94,15 @@ def leaderboard(
     names = _names([*models, *(FLOORS if learned_floors else ())])
     parse_duration("budget", budget)
     folder = Path(out)
-    options = {"budget": budget, "seed": seed, **(training or {})}
-    settings = {"seed": seed, **settings}
-    entries = [_entry(name, data, folder / name, data_config, options, settings, show, say) for name in names]
+    rules = _Rules(
+        data,
+        data_config,
+        training={"budget": budget, "seed": seed, "preview_every": "0", **(training or {})},
+        judging={"seed": seed, **settings},
+        show=show,
+        say=say,
+    )
+    entries = [_entry(name, folder / name, rules) for name in names]
     contest = _ranked(str(data), budget, entries)
     durable.make_folder(folder)
     durable.write_file(folder / "leaderboard.html", _page(contest).encode())
@@ -113,39 +119,36 @@ def _names(asked: Sequence[str]) -> list[str]:
     return names
 
 
-def _entry(
-    name: str,
-    data: str | Path,
-    run: Path,
-    data_config: Mapping[str, Any] | None,
-    training: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    show: Show | None,
-    say: Callable[[str], None],
-) -> Entry:
-    say(f"{name}: training for {training['budget']}")
+@dataclass(frozen=True)
+class _Rules:
+    """What is alike for all that take part: the data, how to train on them, and how to judge."""
+
+    data: str | Path
+    data_config: Mapping[str, Any] | None
+    training: Mapping[str, Any]
+    judging: Mapping[str, Any]
+    show: Show | None
+    say: Callable[[str], None]
+
+
+def _entry(name: str, run: Path, rules: _Rules) -> Entry:
+    """Train one model and judge it; what cannot be is an entry with the reason."""
+    rules.say(f"{name}: training for {rules.training['budget']}")
     try:
-        trained = _trained(name, data, run, data_config, training, show)
-        judged = judging.judge(trained, data, say=say, **settings)
+        trained = _trained(name, run, rules)
+        judged = judging.judge(trained, rules.data, say=rules.say, **rules.judging)
+    except Interrupted:
+        raise
     except LimnerError as error:
-        if error.exit_code in (130, 143):
-            raise
         return Entry(name, run, failure=str(error))
     judged.save(run)
     return Entry(name, run, judged.evaluation, judged.material)
 
 
-def _trained(
-    name: str,
-    data: str | Path,
-    run: Path,
-    data_config: Mapping[str, Any] | None,
-    training: Mapping[str, Any],
-    show: Show | None,
-) -> api.Trained:
+def _trained(name: str, run: Path, rules: _Rules) -> api.Trained:
     if RunFolder(run).is_run:  # an interrupted contest goes on where it stood
-        return api.resume(run, show=show)
-    return api.train(name, data, out=run, data_config=data_config, show=show, preview_every="0", **training)
+        return api.resume(run, show=rules.show)
+    return api.train(name, rules.data, out=run, data_config=rules.data_config, show=rules.show, **rules.training)
 
 
 def _ranked(data: str, budget: str, entries: Sequence[Entry]) -> Contest:
