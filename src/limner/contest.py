@@ -83,7 +83,7 @@ def leaderboard(
 ) -> Contest:
     """Train every model for `budget` on `data`, judge all alike, rank them, and write the page.
 
-    out              folder for the runs and leaderboard.html; runs that are there are gone on with, or judged as they are
+    out              folder for the runs and leaderboard.html; runs that are there are gone on with or judged
     models           names of the catalogue
     learned_floors   let the GMM and the conditional RBM take part too
     training         settings of training for all of them (batch, precision …)
