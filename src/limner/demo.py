@@ -200,7 +200,7 @@ def _curves(model: limner.Trained) -> str:
     """The losses of a run over its steps, each scaled to its own range."""
     assert model.run is not None
     lines = log.read(model.run.log)
-    names = [name for name in (lines[-1] if lines else {}) if name.endswith("/loss")]
+    names = [name for name in dict.fromkeys(key for line in lines for key in line) if name.endswith("/loss")]
     colours = ("#2563a8", "#c2571a", "#3b7d3b")
     curves = "".join(_curve(lines, name, colour) for name, colour in zip(names, colours, strict=False))
     legend = ", ".join(
@@ -227,7 +227,7 @@ def _next_commands(gan: limner.Trained) -> str:
     assert isinstance(gan.run, RunFolder)
     return (
         f"limner sample {gan.run.path} -n 64 --seed 1 --grid more.png      # more pictures\n"
-        f"limner train --resume {gan.run.path} --budget 30m                # longer training makes better ones\n"
+        f"limner evaluate {gan.run.path}                                   # how good they are, and why to believe it\n"
         "limner train gan path/to/your/images --resolution 64 --budget 30m   # your own"
     )
 
