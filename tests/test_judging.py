@@ -7,6 +7,7 @@ from PIL import Image
 import limner
 from limner import contest, judging
 from limner.errors import ConfigError, DataError, UnlikeProtocols
+from limner.evaluation import sides
 from limner.evaluation.evaluate import Evaluation
 
 TINY = {"width": 8, "latent": 4}
@@ -131,6 +132,36 @@ def test_training_keeps_the_model_that_the_metric_likes_best(tmp_path):
     assert (tmp_path / "run" / "best").is_dir() and trained.about["weights"] in ("raw", "ema_short", "ema_long")
     log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8")
     assert log.count('"evaluation/kid":') == 2 and '"evaluation/kid/raw"' in log
+
+
+@pytest.mark.parametrize(("splits", "used"), [(("train", "test"), "train"), (("train", "val", "test"), "val")])
+def test_the_test_split_never_picks_a_model(splits, used, tmp_path, monkeypatch):
+    for split in splits:
+        (tmp_path / "data" / split).mkdir(parents=True)
+        for place in range(24):
+            pixels = np.random.default_rng([place, len(split)]).integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / split / f"{place}.png")
+    seen, reference = [], sides.reference
+
+    def watched(*given, split, **more):
+        seen.append(split)
+        return reference(*given, split=split, **more)
+
+    monkeypatch.setattr(sides, "reference", watched)
+    limner.train(
+        "vae",
+        tmp_path / "data",
+        out=tmp_path / "run",
+        config=TINY,
+        steps=2,
+        precision="fp32",
+        preview_every="0",
+        tensorboard=False,
+        evaluate_every="2",
+        evaluate_metric="ndb",
+        evaluate_images=24,
+    )
+    assert seen == [used]
 
 
 # --- leaderboards ---------------------------------------------------------------------------------------------------
