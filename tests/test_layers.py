@@ -20,7 +20,7 @@ LAYERS = {
     "errors": 0,
     **dict.fromkeys(["config", "types", "rng", "durable", "fetch"], 1),
     "images": 2,
-    **dict.fromkeys(["nn", "losses", "data"], 3),
+    **dict.fromkeys(["nn", "losses", "data", "diffusion"], 3),
     "model": 4,
     **dict.fromkeys(["models", "metrics", "features"], 5),
     "bundle": 6,

@@ -8,7 +8,7 @@ What a model can do beyond training is said by small protocols, the abilities be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -18,21 +18,27 @@ from .rng import Rng
 from .types import Batch, Condition, DataSpec
 
 
+Terms = Mapping[str, Tensor] | Callable[[], Mapping[str, Tensor]]
+
+
 class Loss(NamedTuple):
     """One loss of one phase: the loop back-propagates `value` into that phase's parameters and steps its optimiser."""
 
     phase: str
     value: Tensor  # scalar, mean over the batch, float32
-    terms: Mapping[str, Tensor] = {}  # for the log only
+    terms: Terms = {}  # for the log only; a function is called on the steps that are logged, and on no others
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands: the index of the step (from 0), images seen before it, and its random source."""
+    """Where training stands: the index of the step (from 0), images seen before it, its random source, and the share
+    of the run that lies behind it (0 to 1; a run with a time budget plans it anew a few times and records the plans).
+    """
 
     index: int
     images: int
     rng: Rng
+    progress: float = 1.0
 
 
 class Model(nn.Module, ABC):
@@ -139,9 +145,35 @@ class Scores(Protocol):
         """(B,) a lower bound of log p(image) in nats, tighter with more importance samples."""
 
 
+@runtime_checkable
+class Tokenizes(Protocol):
+    """Turns images into a grid of tokens and back: what language models of images are trained on."""
+
+    vocabulary: int  # tokens are 0 … vocabulary - 1
+    grid: tuple[int, int]  # rows and columns of tokens
+
+    def tokenize(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in [-1, 1] -> (B, rows, columns) int64."""
+
+    def detokenize(self, tokens: Tensor) -> Tensor:
+        """(B, rows, columns) int64 -> (B, C, H, W) in [-1, 1]."""
+
+
+@runtime_checkable
+class Precomputes(Protocol):
+    """Trains on something that is made of each image once, before the run: latents or tokens of a frozen model.
+
+    `losses` finds it as `batch.code`; where that is None (a validation batch, a test) it calls `precompute` itself.
+    """
+
+    def precompute(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in [-1, 1] -> (B, ...): no randomness, no gradient."""
+
+
 ABILITIES: dict[str, type] = {
     "sample": Samples,
     "decode": Decodes,
     "encode": Encodes,
     "score": Scores,
+    "tokenize": Tokenizes,
 }

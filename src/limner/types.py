@@ -6,7 +6,7 @@ are float32 in [-1, 1]. One convention serves every task: `image` is what should
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class DataSpec:
     width: int
     classes: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
+    tokenizer: str = ""  # vocabulary of the captions (nn/text/own.py), where a model reads them with an encoder of its own
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,12 +70,14 @@ class Condition:
     attributes   (B, A)   float32, encoded as described in Attribute; 0 where unknown
     known        (B, A)   bool, False where the attribute is missing
     text         B strings
+    emphasis     B lists of (start, stop, weight): characters of the text that weigh more or less
     """
 
     label: Tensor | None = None
     attributes: Tensor | None = None
     known: Tensor | None = None
     text: list[str] | None = None
+    emphasis: list[list[tuple[int, int, float]]] | None = None
 
     def rows(self, start: int, stop: int) -> Condition:
         """Rows start to stop of every part."""
@@ -82,7 +85,8 @@ class Condition:
         def cut(part):
             return None if part is None else part[start:stop]
 
-        return Condition(cut(self.label), cut(self.attributes), cut(self.known), cut(self.text))
+        parts = (self.label, self.attributes, self.known, self.text, self.emphasis)
+        return Condition(*map(cut, parts))
 
     def to(self, device: torch.device | str) -> Condition:
         """The same condition with its tensors on `device`."""
@@ -90,7 +94,7 @@ class Condition:
         def move(part):
             return None if part is None else part.to(device)
 
-        return Condition(move(self.label), move(self.attributes), move(self.known), self.text)
+        return Condition(move(self.label), move(self.attributes), move(self.known), self.text, self.emphasis)
 
 
 @dataclass
@@ -100,16 +104,22 @@ class Batch:
     image       (B, C, H, W)    float32 in [-1, 1]: what should come out
     condition                   class, attributes and text of each image
     source      (B, c, h, w)    float32 in [-1, 1]: what goes in, for image-to-image models
+    code        (B, ...)        what the model made of each image before the run (model.Precomputes); None without
     """
 
     image: Tensor
     condition: Condition
     source: Tensor | None = None
+    code: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image)
 
     def rows(self, start: int, stop: int) -> Batch:
         """Rows start to stop of every part."""
-        source = None if self.source is None else self.source[start:stop]
-        return replace(self, image=self.image[start:stop], condition=self.condition.rows(start, stop), source=source)
+
+        def cut(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[start:stop]
+
+        condition = self.condition.rows(start, stop)
+        return Batch(self.image[start:stop], condition, cut(self.source), cut(self.code))

@@ -35,7 +35,8 @@ def images(data=DATA, rows=ROWS):
 def loss(model, image, condition=NOTHING, *, index=0, seen=0, start=0, total=None):
     total = len(image) if total is None else total
     rng = StepRng(0, index, start=start, stop=start + len(image), total=total)
-    return next(model.losses(Batch(image, condition), Step(index, seen, rng)))
+    made = next(model.losses(Batch(image, condition), Step(index, seen, rng)))
+    return made._replace(terms=made.terms())
 
 
 def train(model, image, steps, lr=3e-3):

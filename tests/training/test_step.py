@@ -6,7 +6,8 @@ from runs import batch_of, build, stepper
 from torch import nn
 
 from limner.model import Loss
-from limner.training.step import NonFinite, _mixed, _norm
+from limner.rng import mixed
+from limner.training.step import NonFinite, _norm
 
 
 def weights(model):
@@ -152,5 +153,5 @@ def test_the_gradient_norm_is_that_of_all_gradients_as_one_vector():
 
 
 def test_torchs_own_seeds_differ_from_step_to_step_and_from_run_to_run():
-    seeds = {_mixed(seed, step) for seed in range(50) for step in range(50)}
+    seeds = {mixed(seed, step) for seed in range(50) for step in range(50)}
     assert len(seeds) == 2_500 and all(0 <= seed < 2**62 for seed in seeds)

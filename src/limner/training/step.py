@@ -13,12 +13,10 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from ..model import Loss, Model, Step
-from ..rng import StepRng
+from ..model import Loss, Model, Step, Terms
+from ..rng import StepRng, mixed
 from ..types import Batch
 from .precision import Arithmetic
-
-_WORD = (1 << 64) - 1
 
 
 class NonFinite(Exception):
@@ -40,9 +38,12 @@ class StepLog:
 
     values: dict[str, Tensor] = field(default_factory=dict)
 
-    def add(self, name: str, value: Tensor, share: float) -> None:
-        value = value.detach() if share == 1 else value.detach() * share
-        self.values[name] = self.values[name] + value if name in self.values else value
+    @torch.no_grad()
+    def take(self, phase: str, terms: Terms, share: float) -> None:
+        """Add the terms of one part of the batch."""
+        for term, value in (terms() if callable(terms) else terms).items():
+            name, part = f"{phase}/{term}", value.detach() * share
+            self.values[name] = self.values[name] + part if name in self.values else part
 
 
 class Stepper:
@@ -70,17 +71,22 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = self._base_lr[phase] * factor
 
-    def step(self, batch: Batch, index: int, images: int) -> StepLog:
-        """Take step `index` on `batch`, after `images` images. Raises NonFinite before it would do harm.
+    def step(
+        self, batch: Batch, index: int, images: int, *, progress: float = 1.0, logged: bool = True
+    ) -> StepLog | None:
+        """Take step `index` on `batch`, after `images` images, at `progress` of the run.
+
+        logged   whether to note what it gave; None comes back otherwise
+        Raises NonFinite before it would do harm.
 
         With `accumulate` = n the batch is taken in n parts whose losses run in lockstep, so that each optimiser step
         sees the gradient of the whole batch. Each loss is back-propagated before the next part's is made, so only one
         graph is held at a time. Batch statistics (BatchNorm) are those of a part.
         """
-        log = StepLog()
+        log = StepLog() if logged else None
         # dropout and the like draw from torch's own generator, which is therefore a function of (seed, step) too
-        seed_torch(_mixed(self.seed, index), self.device)
-        parts = [self._part(batch, index, images, part) for part in range(self.accumulate)]
+        seed_torch(mixed(self.seed, index), self.device)
+        parts = [self._part(batch, index, images, progress, part) for part in range(self.accumulate)]
         while True:
             losses = map(self._advance, parts)
             first = next(losses)
@@ -88,19 +94,19 @@ class Stepper:
                 return log
             self._update(first.phase, chain((first,), losses), log)
 
-    def _part(self, batch: Batch, index: int, images: int, part: int) -> Iterator[Loss]:
+    def _part(self, batch: Batch, index: int, images: int, progress: float, part: int) -> Iterator[Loss]:
         """The losses of one part of the batch, with that part's share of the step's noise."""
         size = len(batch) // self.accumulate
         start, stop = part * size, (part + 1) * size
         rng = StepRng(self.seed, index, start=start, stop=stop, total=len(batch), device=self.device)
         rows = batch if self.accumulate == 1 else batch.rows(start, stop)
-        return self.model.losses(rows, Step(index, images, rng))
+        return self.model.losses(rows, Step(index, images, rng, progress))
 
     def _advance(self, part: Iterator[Loss]) -> Loss | None:
         with self.arithmetic.autocast(self.device):
             return next(part, None)
 
-    def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog) -> None:
+    def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog | None) -> None:
         """Back-propagate the parts of one loss as they are made, and step its phase."""
         share = 1 / self.accumulate
         parameters, optimizer = self.phases[phase], self.optimizers.get(phase)
@@ -109,13 +115,11 @@ class Stepper:
         for loss in losses:
             assert loss is not None and loss.phase == phase, "all parts of a batch yield the same phases"
             value = loss.value if share == 1 else loss.value * share
-            if (
-                parameters
-            ):  # a phase without any, such as one of expectation-maximisation, updates itself after the yield
+            if parameters:  # a phase without any (expectation-maximisation) updates itself after the yield
                 value.backward(inputs=parameters)
             total = value.detach() if total is None else total + value.detach()
-            for name, term in loss.terms.items():
-                log.add(f"{phase}/{name}", term, share)
+            if log is not None:
+                log.take(phase, loss.terms, share)
         assert total is not None, "a batch has at least one part"
         norm = self._clipped_norm(parameters)
         # one test for both: a loss that is not finite with finite gradients is caught as well
@@ -124,8 +128,9 @@ class Stepper:
             raise NonFinite(phase, "the loss" if not torch.isfinite(total) else "the gradient")
         if optimizer is not None:
             optimizer.step()
-        log.values[f"{phase}/loss"] = total
-        log.values[f"{phase}/gradient_norm"] = norm
+        if log is not None:
+            log.values[f"{phase}/loss"] = total
+            log.values[f"{phase}/gradient_norm"] = norm
 
     def _clipped_norm(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """The norm of the phase's gradient before clipping; clips it when asked to."""
@@ -146,17 +151,6 @@ def seed_torch(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
-
-
-def _mixed(seed: int, step: int) -> int:
-    """A 62-bit seed for torch's own generator, a twentieth of the cost of drawing it from a keyed stream.
-
-    Source: the finaliser of splitmix64 (Steele et al. 2014, Fast splittable pseudorandom number generators).
-    """
-    word = (seed * 0x9E3779B97F4A7C15 + (step + 1) * 0xD1B54A32D192ED03) & _WORD
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
-    return (word ^ (word >> 31)) >> 2
 
 
 def _norm(gradients: list[Tensor]) -> Tensor:
