@@ -1,6 +1,7 @@
 """Every model of the catalogue keeps every promise of the family, and each check can fail: a broken toy shows it."""
 
 import closed_toys
+import coding_toys
 import properties
 import pytest
 import toys
@@ -113,6 +114,10 @@ BREAKS = {
     closed_toys.Poaching: ("phases_keep_to_their_own", "not its own"),
     closed_toys.Absent: ("resumes_as_never_stopped", "a resumed run ends elsewhere"),
     closed_toys.Eavesdropping: ("keeps_to_itself", "listens to the condition"),
+    coding_toys.Crowded: ("alone_as_together", "depends on those made with it"),
+    coding_toys.Swayed: ("alone_as_together", "depends on those made with it"),
+    coding_toys.Oblivious: ("survives_saving", "samples otherwise"),
+    coding_toys.Listening: ("keeps_to_itself", "listens to the condition"),
 }
 
 
@@ -129,6 +134,11 @@ def test_a_sound_toy_keeps_every_promise(prop, digits, tmp_path):
 @pytest.mark.parametrize("prop", CLOSED_HOLDS)
 def test_a_sound_toy_that_learns_in_closed_form_keeps_every_promise(prop, digits, tmp_path):
     hold(prop, closed_toys.Closed, digits, tmp_path)
+
+
+@pytest.mark.parametrize("prop", CLOSED_HOLDS)
+def test_a_sound_toy_that_makes_no_images_keeps_every_promise(prop, digits, tmp_path):
+    hold(prop, coding_toys.Coder, digits, tmp_path)
 
 
 @pytest.mark.parametrize("toy", BREAKS, ids=lambda toy: toy.__name__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
 from ..errors import ConfigError, unknown
-from . import floor_presets, gan_presets, vae_presets
+from . import floor_presets, gan_presets, tokenizer_presets, vae_presets
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -59,6 +59,10 @@ CATALOGUE = (
     | _entries("gmm:GaussianMixture", floor_presets.GAUSSIANS)
     | _entries("bernoulli_mixture:BernoulliMixture", floor_presets.BERNOULLIS)
     | _entries("rbm:RBM", floor_presets.MACHINES)
+    | _entries("latent_autoencoder:LatentAutoencoder", tokenizer_presets.LATENTS)
+    | _entries("tokenizer:Tokenizer", tokenizer_presets.GRIDS)
+    | _entries("vqgan:VQGAN", tokenizer_presets.JUDGED)
+    | _entries("scale_tokenizer:ScaleTokenizer", tokenizer_presets.SCALES)
 )
 
 
