@@ -62,7 +62,7 @@ def test_reading_in_parts_with_a_cache_is_reading_at_once(sharing, parts):
     """At once under a mask by which each part sees itself and those before it."""
     model, x = build(Size(width=32, depth=3, heads=4, sharing=sharing)), vectors(2, 9, 32)
     part = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
-    at_once = model(x, places(9), part[:, None] >= part[None])
+    at_once = model(x, places(9), (part[:, None] >= part[None])[None, None])
     cache, at, found = model.cache(2, 9), 0, []
     for length in parts:
         found.append(model(x[:, at : at + length], places(length, at), cache=cache, at=at))

@@ -6,6 +6,7 @@ place of the image sees it. Who sees whom within the image is what tells the way
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from .blocks import ConditionEmbedding
 from .decoding import guided
-from .transformer import Cache, Size, Transformer, Turns, normalised, rotary
+from .transformer import Cache, Size, Transformer, Turns, lay_out, normalised, rotary
 
 
 class Prefix(NamedTuple):
@@ -59,11 +60,18 @@ class TokenNetwork(nn.Module):
         self.transformer = Transformer(size)
         self.head = nn.Linear(size.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.25 * size.width**-0.5)  # all tokens about as likely at first
+        lay_out(self.head)
         cosines, sines = rotary(positions, size.head_width)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
         everything = torch.ones(len(positions), len(positions), dtype=torch.bool)
         self.register_buffer("pattern", everything if pattern is None else pattern, persistent=False)
+
+    def in_bf16(self) -> TokenNetwork:
+        """A copy in half precision."""
+        copied = copy.deepcopy(self).to(torch.bfloat16)
+        lay_out(copied)
+        return copied
 
     def prefix(self, condition: Tensor, text: tuple[Tensor, Tensor] | None = None) -> Prefix:
         """(B, condition) encoded classes and attributes, after (B, T, text) with a (B, T) mask where there is text."""

@@ -58,6 +58,7 @@ class Transformer(nn.Module):
         for name, weight in self.named_parameters():
             adds = name.endswith(("out.weight", "down.weight"))  # these end what a part adds to the stream
             nn.init.normal_(weight, std=(weight.shape[1] * (2 * size.depth if adds else 1)) ** -0.5)
+        lay_out(self)
 
     def forward(
         self, x: Tensor, turns: Turns, seen: Tensor | None = None, cache: Cache | None = None, at: int = 0
@@ -75,8 +76,11 @@ class Transformer(nn.Module):
     def cache(self, rows: int, places: int) -> Cache:
         """An empty cache for `rows` sequences of at most `places`."""
         weight = next(self.parameters())
+        # float32 on a CPU: there, attention in bf16 takes 3 to 7 times as long (docs/log.md 2026-11-26)
+        dtype = torch.float32 if weight.device.type == "cpu" else weight.dtype
         shape = (rows, self.size.heads // self.size.sharing, places, self.size.head_width)
-        return Cache([Memory(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks])
+        buffers = [[weight.new_empty(shape, dtype=dtype) for _ in range(2)] for _ in self.blocks]
+        return Cache([Memory(keys, values) for keys, values in buffers])
 
 
 class Block(nn.Module):
@@ -111,7 +115,8 @@ class GroupedAttention(nn.Module):
         query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)  # (B, heads, L, D)
         if memory is not None:
             key, value = memory.take(at, key, value)  # (B, K, M, D)
-        return self.out(attend(query, key, value, seen).transpose(1, 2).flatten(2))
+        found = attend(query.to(key.dtype), key, value, seen).to(x.dtype)  # (B, H, L, D)
+        return self.out(found.transpose(1, 2).flatten(2))
 
 
 class GatedNetwork(nn.Module):
@@ -156,9 +161,20 @@ def attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = None
     shared, places = key.shape[1], query.shape[2]
     sharing = query.shape[1] // shared
     rows = query.reshape(query.shape[0], shared, sharing * places, query.shape[3])
-    if seen is not None and places > 1:
+    if seen is not None and seen.shape[2] > 1:
         seen = seen.repeat(1, 1, sharing, 1)
     return F.scaled_dot_product_attention(rows, key, value, attn_mask=seen).reshape(query.shape)
+
+
+def lay_out(module: nn.Module) -> None:
+    """Let the matrices of a module lie in memory as is best for a single vector: by columns, or in bf16 by rows.
+
+    At any number of vectors above a few it makes no difference; at one, a third of the time (docs/log.md 2026-11-26).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            weight = layer.weight.data
+            layer.weight.data = weight.contiguous() if weight.dtype == torch.bfloat16 else weight.T.contiguous().T
 
 
 def normalised(x: Tensor) -> Tensor:
