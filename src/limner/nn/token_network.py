@@ -1,7 +1,8 @@
 """A transformer over [prefix | image]: what an image is told beforehand, then one place for each of its tokens.
 
-The prefix may be text and holds at least one vector, the class and attributes. All of it sees all of it, and every
-place of the image sees it. Who sees whom within the image is what tells the ways of generating apart (`pattern`).
+The prefix may be text and ends with one vector for the class and attributes, which is added at every place as well:
+so it is heard from the first step of training. All of the prefix sees all of it, and every place of the image sees it.
+Who sees whom within the image is what tells the ways of generating apart (`pattern`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .transformer import Cache, Size, Transformer, Turns, lay_out, normalised, r
 class Prefix(NamedTuple):
     """What is read before the image.
 
-    vectors   (B, P, width)
+    vectors   (B, P, width), the last of them that of the class and attributes
     mask      (B, P) bool, True where there is something to see: each row has one; None when all is to be seen
     """
 
@@ -55,6 +56,8 @@ class TokenNetwork(nn.Module):
         self.embed = embed
         self.start = nn.Parameter(0.1 * torch.randn(size.width))
         self.condition = ConditionEmbedding(condition, size.width) if condition else None
+        if self.condition is not None:
+            nn.init.normal_(self.condition.weight)  # as large as the vector of a token
         self.text = nn.Linear(text, size.width, bias=False) if text else None
         self.places = nn.Parameter(0.1 * torch.randn(len(positions), size.width))
         self.transformer = Transformer(size)
@@ -87,7 +90,7 @@ class TokenNetwork(nn.Module):
     def forward(self, inputs: Tensor, prefix: Prefix) -> Tensor:
         """(B, N, ...) at all places at once, or at the first few -> (B, N, vocabulary): what training needs."""
         before, places = prefix.vectors.shape[1], inputs.shape[1]
-        x = torch.cat([prefix.vectors, self.placed(inputs, 0)], dim=1)  # (B, P + N, width)
+        x = torch.cat([prefix.vectors, self.placed(inputs, 0, prefix.vectors[:, -1:])], dim=1)  # (B, P + N, width)
         x = self.transformer(x, self.turns(0, places, before), self._seen(prefix, places))
         return self.head(x[:, before:])
 
@@ -102,13 +105,13 @@ class TokenNetwork(nn.Module):
         self.transformer(
             prefix.vectors, self.turns(0, 0, before), None if seen is None else seen[..., :before], cache
         )
-        return Reading(self, cache, before, seen, guidance)
+        return Reading(self, cache, prefix.vectors[:, -1:], before, seen, guidance)
 
-    def placed(self, inputs: Tensor, first: int) -> Tensor:
-        """(B, L, ...) inputs at places `first` to `first` + L -> (B, L, width)."""
+    def placed(self, inputs: Tensor, first: int, told: Tensor) -> Tensor:
+        """(B, L, ...) inputs at places `first` to `first` + L of an image told (B, 1, width) -> (B, L, width)."""
         if inputs.is_floating_point():
             inputs = inputs.to(self.places.dtype)
-        return self.embed(inputs) + self.places[first : first + inputs.shape[1]]
+        return self.embed(inputs) + self.places[first : first + inputs.shape[1]] + told
 
     def turns(self, first: int, last: int, before: int = 0) -> Turns:
         """The rotary angles of places `first` to `last`, after `before` places that are not turned."""
@@ -140,6 +143,7 @@ class Reading:
 
     network: TokenNetwork
     cache: Cache
+    told: Tensor
     before: int
     seen: Tensor | None
     guidance: float = 1.0
@@ -158,7 +162,8 @@ class Reading:
         network, at = self.network, self.before + first
         last = first + inputs.shape[1]
         seen = None if self.seen is None else self.seen[..., : self.before + last]
-        x = network.transformer(network.placed(inputs, first), network.turns(first, last), seen, self.cache, at)
+        x = network.placed(inputs, first, self.told)
+        x = network.transformer(x, network.turns(first, last), seen, self.cache, at)
         return network.head(x).float()
 
 
