@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from .coupling import Affine, Coupling
 from .mlp import MLP
 
 PriorName = Literal["normal", "coupling"]
@@ -39,49 +40,28 @@ class CouplingPrior(nn.Module):
             raise ConfigError(f"latent={size} has no two halves to couple; use latent=2 or more, or prior=normal")
         self.size = size
         kept = [size // 2 if index % 2 == 0 else size - size // 2 for index in range(couplings)]
-        self.couplings = nn.ModuleList(_Coupling(part, size - part, width) for part in kept)
+        self.couplings = nn.ModuleList(_coupling(part, size - part, width) for part in kept)
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """(..., D) -> (...) log density in nats."""
-        log_volume = torch.zeros(latent.shape[:-1], device=latent.device)
+        rows, log_volume = latent.reshape(-1, self.size), torch.zeros((), device=latent.device)
         with torch.autocast(latent.device.type, enabled=False):  # a log density is float32 all the way
             for coupling in self.couplings:
-                latent, log_scale = coupling(latent)
-                log_volume = log_volume - log_scale.sum(-1)
-        return log_volume - 0.5 * (latent.square() + math.log(2 * math.pi)).sum(-1)
+                rows, more = coupling(rows)
+                log_volume = log_volume + more
+            return (log_volume + NormalPrior().log_prob(rows)).view(latent.shape[:-1])
 
     def transform(self, noise: Tensor) -> Tensor:
         """(B, D) standard normal -> (B, D) draws from the prior: the couplings inverted, last first."""
         for coupling in reversed(self.couplings):
-            assert isinstance(coupling, _Coupling)
+            assert isinstance(coupling, Coupling)
             noise = coupling.inverse(noise)
         return noise
 
 
-class _Coupling(nn.Module):
-    """[kept | moved] -> [(moved - shift(kept)) / scale(kept) | kept]: the halves change places for the next one."""
-
-    LARGEST = 2.0  # largest log scale: unbounded ones overflow early in training
-
-    def __init__(self, kept: int, moved: int, width: int) -> None:
-        super().__init__()
-        self.kept, self.moved = kept, moved
-        self.network = MLP(kept, 2 * moved, width=width, depth=2)
-        nn.init.zeros_(self.network.last.weight)
-        nn.init.zeros_(self.network.last.bias)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(..., kept + moved) -> (..., moved + kept) and the log scales (..., moved)."""
-        kept, moved = x.split([self.kept, self.moved], dim=-1)
-        shift, log_scale = self._affine(kept)
-        return torch.cat([(moved - shift) * torch.exp(-log_scale), kept], dim=-1), log_scale
-
-    def inverse(self, x: Tensor) -> Tensor:
-        """Undoes `forward`."""
-        moved, kept = x.split([self.moved, self.kept], dim=-1)
-        shift, log_scale = self._affine(kept)
-        return torch.cat([kept, moved * torch.exp(log_scale) + shift], dim=-1)
-
-    def _affine(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        shift, log_scale = self.network(kept).chunk(2, dim=-1)
-        return shift, self.LARGEST * torch.tanh(log_scale / self.LARGEST)
+def _coupling(kept: int, moved: int, width: int) -> Coupling:
+    """An affine coupling that starts as the identity."""
+    network = MLP(kept, 2 * moved, width=width, depth=2)
+    nn.init.zeros_(network.last.weight)
+    nn.init.zeros_(network.last.bias)
+    return Coupling(network, Affine(), kept=kept, moved=moved)
