@@ -49,18 +49,24 @@ def logistic_log_prob(image: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     mean       (B, C, H, W)
     log_scale  scalar or (C, 1, 1)
     returns    (B,) nats, at most 0
+    """
+    return logistic_level_log_prob(image, mean, log_scale).flatten(1).sum(1)  # (B,)
+
+
+def logistic_level_log_prob(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """The same of each level by itself: tensors that broadcast -> their common shape, in nats.
 
     The outer two bins reach to infinity. With a and b the standardised edges of a bin, its probability is
     sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), whose logarithm is exact however far out it lies.
     Source: Salimans et al. 2017, PixelCNN++, arXiv 1701.05517, section 2.1.
     """
-    half_bin, inverse_scale = 1 / 255, torch.exp(-log_scale)
-    centred = image - mean.float()
+    half_bin, inverse_scale = 1 / 255, torch.exp(-log_scale.float())
+    centred = level - mean.float()
     below_upper = F.logsigmoid(inverse_scale * (centred + half_bin))
     above_lower = F.logsigmoid(-inverse_scale * (centred - half_bin))
     inside = below_upper + above_lower + torch.log(-torch.expm1(-2 * half_bin * inverse_scale))
-    inside = torch.where(image < -1 + half_bin, below_upper, inside)
-    return torch.where(image > 1 - half_bin, above_lower, inside).flatten(1).sum(1)  # (B,)
+    inside = torch.where(level < -1 + half_bin, below_upper, inside)
+    return torch.where(level > 1 - half_bin, above_lower, inside)
 
 
 def binarize(image: Tensor, uniform: Tensor) -> Tensor:
