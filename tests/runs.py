@@ -34,7 +34,7 @@ from limner.types import Batch
 CPU = torch.device("cpu")
 # whichever of them a model has
 TINY = {"width": 4, "latent": 4, "mixture_components": 2, "components": 16, "factors": 2, "hidden": 16, "chains": 16}
-TINY |= {"codes": 16, "first_config": {"width": 4}}
+TINY |= {"mults": (1, 2), "attention": (1,), "codes": 16, "first_config": {"width": 4}, "couplings": 2}
 QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}
 
 

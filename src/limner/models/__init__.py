@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
 from ..errors import ConfigError, unknown
-from . import floor_presets, gan_presets, tokenizer_presets, vae_presets
+from . import (
+    autoregression_presets,
+    diffusion_presets,
+    floor_presets,
+    gan_presets,
+    normalizing_flow_presets,
+    token_presets,
+    tokenizer_presets,
+    vae_presets,
+)
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -56,13 +65,23 @@ CATALOGUE = (
     _entries("ae:Autoencoder", _AUTOENCODERS)
     | _entries("vae:VAE", vae_presets.PRESETS)
     | _entries("gan:GAN", gan_presets.PRESETS)
+    | _entries("normalizing_flow:NormalizingFlow", normalizing_flow_presets.PRESETS)
     | _entries("gmm:GaussianMixture", floor_presets.GAUSSIANS)
     | _entries("bernoulli_mixture:BernoulliMixture", floor_presets.BERNOULLIS)
     | _entries("rbm:RBM", floor_presets.MACHINES)
+    | _entries("made:MADE", autoregression_presets.MADES)
+    | _entries("pixelcnn:PixelCNN", autoregression_presets.PIXELCNNS)
     | _entries("latent_autoencoder:LatentAutoencoder", tokenizer_presets.LATENTS)
     | _entries("tokenizer:Tokenizer", tokenizer_presets.GRIDS)
     | _entries("vqgan:VQGAN", tokenizer_presets.JUDGED)
     | _entries("scale_tokenizer:ScaleTokenizer", tokenizer_presets.SCALES)
+    | _entries("token_lm:TokenLM", token_presets.ORDERED)
+    | _entries("masked_tokens:MaskedTokens", token_presets.MASKED)
+    | _entries("next_scale:NextScale", token_presets.SCALES)
+    | _entries("diffusion:PixelDiffusion", diffusion_presets.PIXELS)
+    | _entries("diffusion:Diffusion", diffusion_presets.LATENTS)
+    | _entries("shortcut:Shortcut", diffusion_presets.SHORTCUTS)
+    | _entries("consistency:Consistency", diffusion_presets.CONSISTENCY)
 )
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..losses.likelihood import dequantise, requantise
 from ..nn.families import Family, precise
 from ..nn.gaussian_families import FactorFamily, FullFamily
 from ..rng import Rng
@@ -21,7 +22,6 @@ from ..types import Condition, DataSpec
 from . import checks
 from .mixture import MixtureConfig, MixtureModel, setting
 
-LEVELS = 256  # of a stored pixel
 MOST_NUMBERS = 2**28  # in all covariances of a full mixture: 1 GiB
 
 
@@ -81,7 +81,7 @@ class GaussianMixture(MixtureModel):
         return precise(dequantise(images, torch.full_like(images, 0.5)).flatten(1))
 
     def _picture(self, rows: Tensor) -> Tensor:
-        return ((rows + 1) * (LEVELS / 2) - 0.5) / ((LEVELS - 1) / 2) - 1
+        return requantise(rows)
 
     @torch.no_grad()
     def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:
@@ -99,11 +99,6 @@ class GaussianMixture(MixtureModel):
         for _ in range(samples):
             total = total + self.mixture.log_prob(self._observed(image, rng), encoded)
         return total / samples
-
-
-def dequantise(image: Tensor, uniform: Tensor) -> Tensor:
-    """(B, C, H, W) of 256 levels in [-1, 1] -> real numbers in [-1, 1): level k anywhere in its 256th of the range."""
-    return ((image + 1) * ((LEVELS - 1) / 2) + uniform) * (2 / LEVELS) - 1
 
 
 def _size(data: DataSpec) -> int:

@@ -95,10 +95,16 @@ class LogisticMixture:
         return y, log_density - log_below - log_above + log_scale
 
     def inverse(self, y: Tensor, parameters: Tensor) -> Tensor:
-        """The quantile, found without gradients, and a step of Newton's from there, which has them."""
+        """The quantile; its gradients are those of a step of Newton's, for it is found without any.
+
+        It has the digits that y has, less those that the slope costs: some, between members that lie far apart.
+        """
         x = self._quantile(y, parameters)
-        near, log_slope = self.forward(x, parameters)
-        return x + (y - near) * torch.exp(-log_slope.detach())
+        if torch.is_grad_enabled():
+            near, log_slope = self.forward(x, parameters)
+            step = (y - near) * torch.exp(-log_slope.detach())
+            x = x + step - step.detach()
+        return x
 
     @torch.no_grad()
     def _quantile(self, y: Tensor, parameters: Tensor) -> Tensor:
