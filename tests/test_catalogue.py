@@ -11,6 +11,7 @@ from limner.errors import ConfigError
 from limner.models import CATALOGUE, configure, entry
 
 MODELS = sorted(CATALOGUE)
+SELF_REFERRED = {"consistency"}  # its targets are its own answers, so its loss says nothing of what it has learned
 
 
 @pytest.fixture(params=["digits", "shapes"])
@@ -53,8 +54,8 @@ def test_what_a_model_suggests_is_what_the_loop_reads(name, digits):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
-    if len(build(name, dataset).phases()) == 1:  # the losses of players are no measure of what they learned
-        properties.learns_one_batch(name, dataset)
+    if name not in SELF_REFERRED and len(build(name, dataset).phases()) == 1:  # the losses of players are no measure of what they learned
+        properties.learns_one_batch(name, dataset, steps=300 if name == "flow-mlp" else 120)  # short steps, many of them
 
 
 @pytest.mark.parametrize("name", MODELS)

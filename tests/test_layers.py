@@ -27,11 +27,12 @@ LAYERS = {
     "tasks": 7,
     "training": 8,
     "evaluation": 9,
-    "api": 10,
-    "judging": 11,
-    "contest": 12,
-    **dict.fromkeys(["cli", "demo"], 13),
-    "__main__": 14,
+    "running": 10,
+    "api": 11,
+    "judging": 12,
+    "contest": 13,
+    **dict.fromkeys(["cli", "demo"], 14),
+    "__main__": 15,
 }
 ANYWHERE = {"__init__"}  # the package itself: its version, and names that are imported when first used
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,24 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import __version__, bundle, durable, features, models
+from . import __version__, bundle, durable, models, running
 from .config import from_dict, to_dict
-from .data import DataConfig, Dataset, open_data
+from .data import DataConfig, open_data
 from .data.fill import Progress
-from .data.loader import Loader, to_batch
-from .data.names import few
 from .errors import ConfigError, DataError
-from .evaluation import measures, sides
-from .evaluation.judge import Judge
 from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Encodes
-from .rng import generator
+from .running import Job, pick_device, refuse_second
 from .tasks import conditions, generate, interpolate, reconstruct
-from .training import checkpoint, precision, settings
+from .training import checkpoint
 from .training.folder import RunFolder
-from .training.loop import Trainer
-from .training.precision import Arithmetic
 from .training.settings import TrainConfig
 from .training.show import Show
 from .types import Condition, DataSpec
@@ -62,7 +56,7 @@ def train(
     cannot be used, RunLocked, DiskError, Interrupted and TrainingStopped.
     """
     folder = RunFolder(Path(out))
-    _refuse_second(folder)
+    refuse_second(folder)
     reading = (
         data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {}, where="data")
     )
@@ -71,7 +65,8 @@ def train(
     dataset = open_data(data, reading, split="train", progress=progress)
     run = {"model": model, "config": to_dict(model_config), "data": {"path": _absolute(data), **to_dict(reading)}}
     run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
-    return _run(folder, run, train_config, dataset, show, new=True)
+    running.run(Job(folder, run, train_config, dataset, new=True), show)
+    return load(folder.path)
 
 
 def resume(out: str | Path, *, show: Show | None = None, progress: Progress | None = None, **changes: Any) -> Trained:
@@ -93,7 +88,8 @@ def resume(out: str | Path, *, show: Show | None = None, progress: Progress | No
     dataset = open_data(run["data"]["path"], from_dict(DataConfig, reading), split="train", progress=progress)
     if dataset.digest != run["dataset_digest"]:
         raise DataError(f"{run['data']['path']} has changed since {folder.path} began; start a new run on the new data")
-    return _run(folder, run, train_config, dataset, show)
+    running.run(Job(folder, run, train_config, dataset), show)
+    return load(folder.path)
 
 
 def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -> Trained:
@@ -115,7 +111,8 @@ def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -
             raise ConfigError(f"{path} holds one set of weights only; weights={weights!r} needs a run folder")
         chosen = checkpoint.weights(folder, weights)
         for name, parameter in loaded.model.named_parameters():  # buffers stay: a fitted density is one
-            parameter.data.copy_(chosen[name])
+            if name in chosen:  # frozen parts have no average
+                parameter.data.copy_(chosen[name])
     loaded.model.to(pick_device(device))
     return Trained(loaded, run if run.is_run else None, weights=weights)
 
@@ -135,6 +132,7 @@ class Recipe:
     options: dict[str, Any]
     label: str | int | None = None
     attributes: dict[str, str | float | bool | list[str]] | None = None
+    text: str | None = None
     weights: Literal["raw", "ema_short", "ema_long"] | None = None
 
     def __post_init__(self) -> None:
@@ -215,13 +213,16 @@ class Trained:
         first: int = 0,
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
         **options: Any,
     ) -> Pictures:
         """Pictures first … first + n - 1 of `seed`; picture k is the same however many are made with it.
 
+        text      what the pictures shall show, for models that read; "a (red:1.4) apple" stresses red
         options   the model's own (temperature, truncation, density …; see `limner models NAME`)
         """
-        parts = [*self.stream(n, seed=seed, first=first, label=label, attributes=attributes, **options)]
+        asked: dict[str, Any] = {"label": label, "attributes": attributes, "text": text}
+        parts = [*self.stream(n, seed=seed, first=first, **asked, **options)]
         return Pictures(np.concatenate([part.images for part in parts]), sum((part.settings for part in parts), ()))
 
     def stream(
@@ -232,6 +233,7 @@ class Trained:
         first: int = 0,
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
         **options: Any,
     ) -> Iterator[Pictures]:
         """As `sample`, a few pictures at a time, in bounded memory."""
@@ -245,9 +247,10 @@ class Trained:
             bank=self._loaded.bank,
             label=label,
             attributes=attributes,
+            text=text,
             options=chosen,
         )
-        asked = {"label": label, "attributes": dict(attributes) if attributes else None}
+        asked = {"label": label, "attributes": dict(attributes) if attributes else None, "text": text}
         common = asked | {"weights": self._weights, "options": asdict(chosen)}
         for indices, images in tiles:
             settings = tuple(self._setting(index, seed, common) for index in indices)
@@ -260,7 +263,7 @@ class Trained:
                 f"the picture was made by {recipe.model} {recipe.model_sha256[:10]}, "
                 f"but this is {self.name} {self.sha256[:10]}; load the model that made it"
             )
-        asked = {"label": recipe.label, "attributes": recipe.attributes}
+        asked = {"label": recipe.label, "attributes": recipe.attributes, "text": recipe.text}
         return self.sample(seed=recipe.seed, first=recipe.index, **asked, **recipe.options)  # type: ignore[arg-type]
 
     def reconstruct(self, images: np.ndarray, condition: Condition | None = None) -> Pictures:
@@ -335,77 +338,10 @@ class Trained:
         return identity | {key: value for key, value in common.items() if value is not None}
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes the first accelerator there is, else the CPU."""
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return accelerator or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device={name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
-
-
-def _refuse_second(folder: RunFolder) -> None:
-    if folder.config.exists():
-        raise ConfigError(
-            f"{folder.path} already holds a run; resume it with --resume {folder.path}, or choose another"
-        )
-
-
 def _folder_of(run: RunFolder, weights: str | None) -> Path:
     """The folder to load: for weights of one's own choice a checkpoint, which holds them all."""
     newest = None if weights is None else checkpoint.newest_valid(run.checkpoints)[0]
     return newest or run.usable_model()
-
-
-def _run(
-    folder: RunFolder,
-    run: dict[str, Any],
-    config: TrainConfig,
-    dataset: Dataset,
-    show: Show | None,
-    *,
-    new: bool = False,
-) -> Trained:
-    """Build the model, settle what was left open, write it down, train, and load the result."""
-
-    def claim() -> None:
-        if new:
-            _refuse_second(folder)  # of two that began at once, the second finds the first one's run here
-        durable.write_file(folder.config, _json({**run, "train": to_dict(config)}))
-
-    _tell(dataset, show or Show())
-    device = pick_device(config.device)
-    model_config = models.configure(run["model"], run["config"])
-    torch.manual_seed(int(generator(config.seed, "weights").integers(2**62)))
-    model = models.build(run["model"], model_config, dataset.spec).to(device)
-    model.prepare(_some_images(dataset, config.seed).to(device))
-    config = settings.resolve(config, model.training_defaults())
-    arithmetic = _arithmetic(model, dataset, config, device)
-    config = replace(config, precision="bf16" if arithmetic.bf16 else "fp32", channels_last=arithmetic.channels_last)
-    model.to(memory_format=arithmetic.memory_format)  # type: ignore[call-overload]
-    reading = from_dict(DataConfig, {key: value for key, value in run["data"].items() if key != "path"})
-    judge = _judge(dataset, run["data"]["path"], reading, config)
-    trainer = Trainer(
-        model,
-        dataset,
-        config,
-        folder,
-        arithmetic=arithmetic,
-        device=device,
-        validation=_validation(run["data"]["path"], reading, dataset),
-        judge=judge,
-        flip=reading.flip,
-        workers=reading.workers,
-        show=show,
-    )
-    if judge is not None:
-        judge.bank = trainer.bank
-    trainer.run(on_locked=claim)
-    return load(folder.path)
 
 
 def _absolute(data: str | Path) -> str:
@@ -413,57 +349,11 @@ def _absolute(data: str | Path) -> str:
     return str(data) if str(data).startswith("builtin:") else str(Path(data).expanduser().resolve())
 
 
-def _tell(dataset: Dataset, show: Show) -> None:
-    """What a person should know of the data before training on it."""
-    report = dataset.report
-    for text in [*report.notices, *report.warnings]:
-        show.notice(text)
-    if report.bad:
-        names = few([name for name, _ in report.bad], 3)
-        show.notice(f"{len(report.bad)} images cannot be decoded and are left out: {names}")
-
-
-def _arithmetic(model: Any, dataset: Dataset, config: TrainConfig, device: torch.device) -> Arithmetic:
-    assert config.batch is not None
-    loader = Loader(dataset, batch_size=config.batch, seed=config.seed)
-    return precision.choose(model, to_batch(loader.batch(0), device), config, device)
-
-
-def _some_images(dataset: Dataset, seed: int) -> Tensor:
-    """(N, C, H, W): up to 2,048 training images, chosen by the seed."""
-    rows = np.sort(generator(seed, "prepare").permutation(len(dataset))[:2_048])
-    return to_batch(dataset.batch(rows)).image
-
-
-def _judge(dataset: Dataset, path: str, reading: DataConfig, config: TrainConfig) -> Judge | None:
-    """What scores the models of a run while it trains, or None when nobody asked for it.
-
-    The real images are those of the validation split where there is one, else training images; never the test split,
-    which must not choose anything.
-    """
-    if settings.interval("evaluate_every", config.evaluate_every) == (None, None):
-        return None
-    (measure,) = measures.chosen([config.evaluate_metric])
-    split = "val" if dataset.report.splits.get("val") else "train"
-    sized = replace(reading, resolution=f"{dataset.spec.height}x{dataset.spec.width}", channels=dataset.spec.channels)
-    reference = sides.reference(path, sized, n=config.evaluate_images, split=split)
-    return Judge(measure, reference, features.load("lite0"), images=config.evaluate_images, seed=config.seed)
-
-
-def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | None:
-    """The validation split, when the data has one; never the test split, which must not choose anything."""
-    return open_data(path, reading, split="val") if dataset.report.splits.get("val") else None
-
-
 def _in_words(setting: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     """The settings of one picture under the names that other image tools show."""
-    names = {"seed": "Seed", "index": "Index", "task": "Task", "label": "Label", "model": "Model"}
+    names = {"seed": "Seed", "index": "Index", "task": "Task", "label": "Label", "text": "Prompt", "model": "Model"}
     words = {name: setting[key] for key, name in names.items() if key in setting}
     words |= {"Size": f"{shape[1]}x{shape[0]}", "Model hash": setting.get("model_sha256", "")[:10]}
     options = {key.replace("_", " ").capitalize(): value for key, value in setting.get("options", {}).items()}
     words |= {key: value for key, value in options.items() if value is not None}
     return words | {"Version": f"limner {__version__}"}
-
-
-def _json(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, indent=1).encode()

@@ -23,6 +23,7 @@ from .types import Attribute, Condition, DataSpec
 
 FORMAT = 1
 CONFIG, WEIGHTS, CONDITIONS, CARD = "config.json", "model.safetensors", "conditions.safetensors", "README.md"
+CAPTIONS = "captions.json"
 
 
 @dataclass
@@ -44,12 +45,15 @@ class Bundle:
 def contents(model: Model, about: Mapping[str, Any], bank: Condition) -> dict[str, Callable[[], bytes]]:
     """The files of the model folder, as functions that make their bytes."""
     parts = {"label": bank.label, "attributes": bank.attributes, "known": bank.known}
-    return {
+    files: dict[str, Callable[[], bytes]] = {
         CONFIG: lambda: _config(model, about),
         WEIGHTS: lambda: tensor_bytes(model.state_dict()),
         CONDITIONS: lambda: tensor_bytes({name: part for name, part in parts.items() if part is not None}),
         CARD: lambda: _card(model, about).encode(),
     }
+    if bank.text is not None:
+        files[CAPTIONS] = lambda: json.dumps(bank.text, indent=0).encode()
+    return files
 
 
 def save(loaded: Bundle, folder: Path) -> None:
@@ -71,7 +75,8 @@ def load(folder: Path) -> Bundle:
         data = _data_spec(saved["data"])
         model = models.build(saved["model"], models.configure(saved["model"], saved["config"]), data)
         model.load_state_dict(read_tensors(folder / WEIGHTS))
-        bank = Condition(**read_tensors(folder / CONDITIONS))  # type: ignore[arg-type]
+        text = json.loads((folder / CAPTIONS).read_bytes()) if CAPTIONS in manifest["files"] else None
+        bank = Condition(**read_tensors(folder / CONDITIONS), text=text)  # type: ignore[arg-type]
         return Bundle(model.eval(), saved["about"], bank, manifest["files"][WEIGHTS]["sha256"])
     except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise BadCheckpoint(f"{folder} does not hold a model of this Limner: {error}") from error

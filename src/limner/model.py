@@ -14,6 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from .diffusion.denoiser import Denoiser
+from .diffusion.paths import Path
 from .rng import Rng
 from .types import Batch, Condition, DataSpec
 
@@ -146,6 +148,22 @@ class Scores(Protocol):
 
 
 @runtime_checkable
+class Denoises(Protocol):
+    """Sees the image behind noise of any strength: what guidance, filling in, editing and composition are made of."""
+
+    path: Path  # from image to noise, along which it was trained
+
+    def enter(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in [-1, 1] -> (B, c, h, w): the space it works in."""
+
+    def leave(self, space: Tensor) -> Tensor:
+        """(B, c, h, w) -> (B, C, H, W) in [-1, 1]; undoes `enter`, as far as an autoencoder allows."""
+
+    def denoiser(self, condition: Condition, options: Any, rows: int) -> Denoiser:
+        """D(x, sigma) for `rows` images of that condition, guided as the options say."""
+
+
+@runtime_checkable
 class Tokenizes(Protocol):
     """Turns images into a grid of tokens and back: what language models of images are trained on."""
 
@@ -170,10 +188,24 @@ class Precomputes(Protocol):
         """(B, C, H, W) in [-1, 1] -> (B, ...): no randomness, no gradient."""
 
 
+@runtime_checkable
+class FollowsOn(Protocol):
+    """Works on another model, which is trained first: its latents, its tokens, or its weights to begin with.
+
+    Its config says which in `first` (a name of the catalogue, or a run) and `first_config` (the settings of that model).
+    """
+
+    first_share: ClassVar[float]  # of the length of a run that the first model gets, unless the user says otherwise
+
+    def adopt(self, first: Model) -> None:
+        """Take over a trained model of those settings; called once, before `prepare`."""
+
+
 ABILITIES: dict[str, type] = {
     "sample": Samples,
     "decode": Decodes,
     "encode": Encodes,
     "score": Scores,
     "tokenize": Tokenizes,
+    "denoise": Denoises,
 }

@@ -273,7 +273,7 @@ def test_beta_trades_reconstruction_for_kl():
     image = (2 * rows[:, :, None] * columns[:, None, :] - 1)[:, None]
     errors, divergences = [], []
     for beta in (0.1, 0.5, 2.0):
-        model = train(build(replace(MLP, beta=beta)), image, 250)
+        model = train(build(replace(MLP, beta=beta)), image, 400)
         divergences.append(loss(model, image).terms["kl"].item())
         decoded = model.decode(model.encode(image, NOTHING), NOTHING)
         errors.append((decoded - image).square().mean().item())

@@ -31,6 +31,7 @@ class Flags:
     first: Annotated[int, Parameter(help="Index of the first picture, to go on with a seed.")] = 0
     batch: Annotated[int | None, Parameter(help="Pictures made at a time; changes none of them.")] = None
     label: Annotated[str | None, Parameter(help="Class to show, by name or number.")] = None
+    text: Annotated[str | None, Parameter(help="What to show, for models that read: 'a red apple'.")] = None
     attribute: Annotated[list[str] | None, Parameter(help="Attribute to show, name=value.")] = None
     set: Annotated[list[str] | None, Parameter(help="Option of sampling, name=value; see `limner models NAME`.")] = None
     weights: Annotated[Weights | None, Parameter(help="Instead of those that the run chose.")] = None
@@ -70,7 +71,7 @@ def _stream(trained: Trained, flags: Flags) -> Iterator[Pictures]:
     stop, batch = flags.first + flags.number, flags.batch or flags.number
     for first in range(flags.first, stop, batch):
         count = min(batch, stop - first)
-        asked = {"first": first, "seed": flags.seed, "label": flags.label, "attributes": attributes}
+        asked = {"first": first, "seed": flags.seed, "label": flags.label, "attributes": attributes, "text": flags.text}
         yield from trained.stream(count, **asked, **options)  # type: ignore[arg-type]
 
 

@@ -26,6 +26,7 @@ class RawBatch:
     attributes   (B, A)         float32; None when the data has no attributes
     known        (B, A)         bool
     text         B strings; None when the data has no captions
+    code         (B, ...)       what the model made of each image before the run; None without
     """
 
     image: np.ndarray
@@ -33,6 +34,7 @@ class RawBatch:
     attributes: np.ndarray | None = None
     known: np.ndarray | None = None
     text: list[str] | None = None
+    code: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image)

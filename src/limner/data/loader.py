@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2): the signal to get when the pa
 TIMEOUT = 120  # seconds that a worker process may take over one batch
 
 
+class HasCodes(Protocol):
+    """What a model made of each image of a data set before the run."""
+
+    def gather(self, indices: np.ndarray, mirrored: np.ndarray | None) -> np.ndarray:
+        """(B, ...) the codes of the images at `indices`, of those mirrored where `mirrored` (B,) says so."""
+
+
 class Loader:
     """Endless batches, each a function of (seed, step) alone, so a run can go on from any step.
 
@@ -33,17 +41,26 @@ class Loader:
 
     workers   processes that gather the batches; the batches are the same for any number of them
     start     step that iteration begins with
+    codes     what the model made of each image beforehand, which comes along
     """
 
     def __init__(
-        self, dataset: Dataset, *, batch_size: int, seed: int, flip: bool = False, workers: int = 0, start: int = 0
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        seed: int,
+        flip: bool = False,
+        workers: int = 0,
+        start: int = 0,
+        codes: HasCodes | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size} is not possible; use 1 or more")
         if len(dataset) == 0:
             raise DataError(f"{dataset.name!r} has no images to train on")
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self.flip, self.workers, self.start = flip, workers, start
+        self.flip, self.workers, self.start, self.codes = flip, workers, start, codes
         self._orders: dict[int, np.ndarray] = {}
         self._batches: Iterator[RawBatch] | None = None
 
@@ -62,11 +79,14 @@ class Loader:
         pick = None
         if self.dataset.captions:
             pick = generator(self.seed, "caption", step).random(self.batch_size)
-        batch = self.dataset.batch(self.indices(step), pick)
+        indices, mirrored = self.indices(step), None
+        batch = self.dataset.batch(indices, pick)
         if self.flip:
             mirrored = generator(self.seed, "flip", step).random(self.batch_size) < 0.5
             backwards = np.arange(batch.image.shape[2])[::-1]
             batch.image[mirrored] = batch.image[mirrored].take(backwards, axis=2)
+        if self.codes is not None:
+            batch.code = self.codes.gather(indices, mirrored)
         return batch
 
     def __iter__(self) -> Iterator[RawBatch]:
@@ -107,7 +127,9 @@ class _CountFrom(Sampler[int]):
 
 
 def _with_workers(loader: Loader) -> DataLoader:
-    plain = Loader(loader.dataset, batch_size=loader.batch_size, seed=loader.seed, flip=loader.flip)
+    plain = Loader(
+        loader.dataset, batch_size=loader.batch_size, seed=loader.seed, flip=loader.flip, codes=loader.codes
+    )
     return DataLoader(
         _Steps(plain),
         batch_size=None,
@@ -150,6 +172,7 @@ def to_batch(
             known=_tensor(raw.known, device),
             text=raw.text,
         ),
+        code=_tensor(raw.code, device),
     )
 
 

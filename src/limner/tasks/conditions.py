@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, unknown
+from ..nn.text.emphasis import parse
 from ..rng import generator
 from ..types import Attribute, Condition, DataSpec
 
@@ -19,25 +20,34 @@ _BANK = 256  # conditions kept with a model: enough to draw from, and nothing th
 Asked = str | float | bool | Sequence[str]
 
 
-def bank(labels: np.ndarray, attributes: np.ndarray, known: np.ndarray, data: DataSpec, *, seed: int) -> Condition:
+def bank(
+    labels: np.ndarray,
+    attributes: np.ndarray,
+    known: np.ndarray,
+    data: DataSpec,
+    *,
+    seed: int,
+    captions: Sequence[Sequence[str]] = (),
+) -> Condition:
     """Conditions of up to 256 training images, to draw realistic ones from when none is asked for."""
     rows = generator(seed, "condition bank").permutation(len(labels))[:_BANK]
     return Condition(
         label=torch.from_numpy(labels[rows]) if data.classes else None,
         attributes=torch.from_numpy(attributes[rows]) if data.attributes else None,
         known=torch.from_numpy(known[rows]) if data.attributes else None,
+        text=[captions[row][0] if captions[row] else "" for row in rows] if captions else None,
     )
 
 
 def draw(conditions: Condition, seed: int, indices: Sequence[int]) -> Condition:
     """The condition of each image: a row of the bank, chosen by (seed, index)."""
     parts = (conditions.label, conditions.attributes, conditions.known)
-    size = next((len(part) for part in parts if part is not None), 0)
+    size = next((len(part) for part in (*parts, conditions.text) if part is not None), 0)
     if not size:
         return Condition()
     rows = [int(generator(seed, "condition", int(index)).integers(size)) for index in indices]
     label, attributes, known = (None if part is None else part[rows] for part in parts)
-    return Condition(label, attributes, known)
+    return Condition(label, attributes, known, conditions.text and [conditions.text[row] for row in rows])
 
 
 def ask(
@@ -47,12 +57,17 @@ def ask(
     *,
     label: str | int | None = None,
     attributes: Mapping[str, Asked] | None = None,
+    text: str | None = None,
 ) -> Condition:
-    """`condition` with the class and the attributes that were asked for, the same in every row.
+    """`condition` with the class, the attributes and the description that were asked for, the same in every row.
 
-    Attributes that were not asked for stay as drawn. Raises ConfigError naming the nearest known class, attribute or
-    value.
+    text   "a (red:1.4) apple" stresses red (nn/text/emphasis.py)
+    Attributes that were not asked for stay as drawn; with a description, so does nothing: it stands for itself.
+    Raises ConfigError naming the nearest known class, attribute or value.
     """
+    if text is not None:
+        plain, spans = parse(text)
+        condition = Condition(text=[plain] * rows, emphasis=[spans] * rows)
     if label is not None:
         condition = replace(condition, label=torch.full((rows,), class_index(data, label)))
     if attributes:

@@ -45,6 +45,7 @@ def generate(
     bank: Condition,
     label: str | int | None = None,
     attributes: Mapping[str, conditions.Asked] | None = None,
+    text: str | None = None,
     options: Any = None,
 ) -> Tensor:
     """Images `indices` of `seed`: (N, C, H, W) in [-1, 1], on the CPU.
@@ -52,7 +53,8 @@ def generate(
     bank     conditions to draw from for what is not asked for
     Bit-equal on a CPU for any choice of indices: see tiles.py.
     """
-    parts = generate_tiles(model, indices, seed=seed, bank=bank, label=label, attributes=attributes, options=options)
+    asked = {"label": label, "attributes": attributes, "text": text}
+    parts = generate_tiles(model, indices, seed=seed, bank=bank, options=options, **asked)  # type: ignore[arg-type]
     made = {index: image for tile, images in parts for index, image in zip(tile, images, strict=True)}
     return torch.stack([made[index] for index in indices])
 
@@ -65,17 +67,20 @@ def generate_tiles(
     bank: Condition,
     label: str | int | None = None,
     attributes: Mapping[str, conditions.Asked] | None = None,
+    text: str | None = None,
     options: Any = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
     """As `generate`, a tile at a time and in rising order: (indices, images), for showing while more are made."""
     need(model, Samples)
     if (label is not None or attributes) and getattr(model.config, "conditional", "auto") == "none":
         raise ConfigError(f"label={label!r}, attributes={attributes!r}: this model was trained with conditional=none")
+    if text is not None and getattr(model.config, "text", "none") == "none":
+        raise ConfigError(f"text={text!r}: this model reads no text; train one with --set text=auto on captioned images")
     options = options_of(model) if options is None else options
     wanted, device = set(indices), device_of(model)
     for tile in aligned(indices):
         condition = conditions.draw(bank, seed, tile)
-        condition = conditions.ask(condition, model.data, len(tile), label=label, attributes=attributes)
+        condition = conditions.ask(condition, model.data, len(tile), label=label, attributes=attributes, text=text)
         with torch.inference_mode():
             images = model.sample(ImageRng(seed, tile, device), condition.to(device), options)  # type: ignore[operator]
         rows = [row for row, index in enumerate(tile) if index in wanted]

@@ -43,5 +43,8 @@ def pick(condition: Condition, rows: Sequence[int]) -> Condition:
     def take(part):
         return None if part is None else part[list(rows)]
 
-    text = None if condition.text is None else [condition.text[row] for row in rows]
-    return Condition(take(condition.label), take(condition.attributes), take(condition.known), text)
+    def listed(part):
+        return None if part is None else [part[row] for row in rows]
+
+    tensors = (take(condition.label), take(condition.attributes), take(condition.known))
+    return Condition(*tensors, listed(condition.text), listed(condition.emphasis))

@@ -15,11 +15,11 @@ _DENSE = 64  # steps at the start that are all taken in, so that a short run has
 
 
 class Averages:
-    """The averages of a model's parameters, in float32."""
+    """The averages of a model's parameters, in float32; parts that are frozen have none."""
 
     def __init__(self, model: nn.Module, *, halflife_images: tuple[int, int], batch: int) -> None:
-        self._names = [name for name, _ in model.named_parameters()]
-        self._parameters = [parameter.detach() for parameter in model.parameters()]
+        trained = [(name, each.detach()) for name, each in model.named_parameters() if each.requires_grad]
+        self._names, self._parameters = [name for name, _ in trained], [each for _, each in trained]
         self._halflife, self._batch = halflife_images, batch
         self._averages = [[parameter.float().clone() for parameter in self._parameters] for _ in NAMES]
 

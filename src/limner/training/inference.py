@@ -30,7 +30,8 @@ def assemble(model: Model, averages: Averages, weights: str) -> Model:
         tensors = averages.tensors()[weights]
         with torch.no_grad():
             for name, parameter in assembled.named_parameters():
-                parameter.copy_(tensors[name])
+                if name in tensors:  # frozen parts have no average
+                    parameter.copy_(tensors[name])
     return assembled
 
 

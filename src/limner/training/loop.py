@@ -24,7 +24,9 @@ from ..data.loader import Loader, to_batch
 from ..errors import BadCheckpoint, DiskError, Interrupted, TrainingStopped
 from ..model import Encodes, Model, Samples
 from ..tasks import conditions
+from ..types import Condition
 from . import checkpoint, inference, optimizers, previews
+from .codes import Codes
 from .ema import Averages
 from .folder import RunFolder
 from .health import Recovery, first_not_finite
@@ -79,6 +81,7 @@ class Trainer:
         judge: Callable[[Model], float] | None = None,
         flip: bool = False,
         workers: int = 0,
+        codes: Codes | None = None,
         show: Show | None = None,
     ) -> None:
         """`config` has been through settings.resolve; `model` is on `device` in the arithmetic's memory format.
@@ -93,6 +96,7 @@ class Trainer:
         self.judge = judge
         self.config, self.folder, self.device, self.show = config, folder, device, show or Show()
         self.arithmetic, self.batch_size, self.flip, self.workers = arithmetic, config.batch, flip, workers
+        self.codes = codes
         optims = optimizers.build(model.phases(), config, suggested.get("phases", {}))
         averages = Averages(model, halflife_images=config.ema_halflife_images, batch=config.batch)
         self.state = checkpoint.TrainingState(model, averages, optims)
@@ -106,7 +110,7 @@ class Trainer:
             accumulate=config.accumulate,
         )
         self.weights = suggested.get("weights", "ema_long")
-        self.bank = conditions.bank(dataset.labels, dataset.attributes, dataset.known, dataset.spec, seed=config.seed)
+        self.bank = _bank(dataset, model, config.seed)
         self.plan = _plan(config)
         self.recovery = Recovery()
         self.step, self.seconds, self.best = 0, 0.0, float("inf")
@@ -170,6 +174,7 @@ class Trainer:
             flip=self.flip,
             workers=self.workers,
             start=self.step,
+            codes=self.codes,
         )
         mark = time.monotonic()
         try:
@@ -440,6 +445,14 @@ class _Meter:
         rate = self._images / max(1e-9, time.monotonic() - self._since)
         self._sums, self._counts, self._images, self._since = {}, {}, 0, time.monotonic()
         return means, rate
+
+
+def _bank(dataset: Dataset, model: Model, seed: int) -> Condition:
+    """Conditions of training images, to draw from later; captions only with a model that reads them."""
+    captions = dataset.captions if getattr(model.config, "text", "none") != "none" else []
+    return conditions.bank(
+        dataset.labels, dataset.attributes, dataset.known, dataset.spec, seed=seed, captions=captions
+    )
 
 
 def _plan(config: TrainConfig) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..errors import ConfigError
 from .plan import parse_duration
 
+BUDGET = "10m"  # where no length is given
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 
 
@@ -44,6 +45,7 @@ class TrainConfig:
     evaluate_every: str = _help("steps, or a time, between evaluations that pick the best model; 0 for none", "0")
     evaluate_metric: str = _help("what is measured then; any metric of `limner evaluate` with one number", "kid")
     evaluate_images: int = _help("images that are made and measured then", 1_000)
+    first_share: float | None = _help("share of the run for the model that this one works on, where there is one", None)
     keep: int = _help("checkpoints to keep", 2)
     tensorboard: bool = _help("write TensorBoard events when the package is installed", True)
 
@@ -52,6 +54,8 @@ class TrainConfig:
             _positive(name, getattr(self, name))
         if sum(value is not None for value in (self.budget, self.steps, self.images)) > 1:
             raise ConfigError("budget, steps and images each set the length of the run; give one of them")
+        if self.first_share is not None and not 0 < self.first_share < 1:
+            raise ConfigError(f"first_share={self.first_share} is not a share of the run; use more than 0 and less than 1")
         self._check_numbers()
         if self.budget is not None:
             parse_duration("budget", self.budget)
@@ -90,7 +94,7 @@ def resolve(config: TrainConfig, suggested: Mapping[str, Any]) -> TrainConfig:
         "ema_halflife_images": tuple(suggested.get("ema_halflife_images", (2_000, 20_000))),
     }
     if config.budget is None and config.steps is None and config.images is None:
-        defaults["budget"] = "10m"
+        defaults["budget"] = BUDGET
     config = replace(config, **{key: value for key, value in defaults.items() if getattr(config, key, 0) is None})
     assert config.batch is not None
     if config.batch % config.accumulate:
