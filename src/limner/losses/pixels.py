@@ -102,7 +102,9 @@ class LogisticMixturePixel(PixelLikelihood):
 
     def first(self, mean: Tensor) -> Tensor:
         """Means spread over all levels, of equal weight, the channels independent."""
-        spread = torch.linspace(-1, 1, self.components)[:, None].expand(-1, self.values) if self.components > 1 else mean
+        spread = (
+            torch.linspace(-1, 1, self.components)[:, None].expand(-1, self.values) if self.components > 1 else mean
+        )
         parts = torch.zeros(self.components, sum(self._split))
         parts[:, 1 : 1 + self.values] = spread
         parts[:, 1 + self.values : 1 + 2 * self.values] = FIRST_LOG_SCALE

@@ -54,8 +54,15 @@ class PixelModel(Model):
         """(B, C, H, W) and (B, W) -> (B,) nats. `step` is that of training, None when scoring."""
 
     @abstractmethod
-    def _draw(self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, options: PixelOptions) -> Tensor:
-        """(B, C, H, W) with its first rows given, float64 -> the same with the others drawn."""
+    def _draw(
+        self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the pixels that are not given.
+
+        image      (B, C, H, W)   float64, of which the first rows are given
+        condition  (B, W)         float64
+        returns    (B, C, H, W)   the pixels, and what to show of each without its own noise
+        """
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -108,17 +115,13 @@ class PixelModel(Model):
         if tuple(image.shape) != (rng.rows, *self.data.shape):
             raise ConfigError(f"images of shape {tuple(image.shape)} are not {rng.rows} of {self.data.shape}")
         # in float64, for a draw that rounding could tip would be another image in another batch
-        return self._draw(precise(image), rows_given, rng, precise(self._encode(condition, image)), options).float()
+        rows = precise(self._encode(condition, image))
+        drawn, shown = self._draw(precise(image), rows_given, rng, rows, options.temperature)
+        made = drawn if options.pixels == "draw" else shown
+        return torch.cat([image[:, :, :rows_given], made[:, :, rows_given:].float()], dim=2)
 
 
 def precise_copy(network: Network) -> Network:
     """The same network in float64, wherever its device has it."""
     dtype = precise(next(network.parameters())).dtype
     return copy.deepcopy(network).to(dtype=dtype).eval()
-
-
-def picture(drawn: Tensor, shown: Tensor, rows_given: int, options: PixelOptions) -> Tensor:
-    """What to show of (B, C, H, W) drawn pixels and how probable each was: the rows that were given stay as they are."""
-    if options.pixels == "draw":
-        return drawn
-    return torch.cat([drawn[:, :, :rows_given], shown[:, :, rows_given:]], dim=2)

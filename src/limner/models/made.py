@@ -16,14 +16,14 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..losses.likelihood import bernoulli_log_prob
+from ..losses.pixels import COLDEST
 from ..nn.masked_mlp import Drawing, MaskedMLP
 from ..rng import Rng, generator
 from ..types import DataSpec
 from . import checks
-from .autoregression import PixelModel, PixelOptions, picture, precise_copy
+from .autoregression import PixelModel, precise_copy
 
 CERTAIN = 0.99  # the brightest mean pixel that an untrained network may be sure of
-COLDEST = 1e-6  # temperature that stands for 0
 
 
 def _help(text: str, default: Any) -> Any:
@@ -84,32 +84,33 @@ class MADE(PixelModel):
         """(B,) nats under one mask."""
         return bernoulli_log_prob(image, self.network(image.flatten(1), condition, mask).view_as(image))
 
-    def _draw(self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, options: PixelOptions) -> Tensor:
+    def _draw(
+        self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
         """Each image under a mask of its own; those of one mask together."""
         if rows_given and self.config.order != "raster":
             raise ConfigError(f"rows_given={rows_given} needs order=raster: other orders do not begin with whole rows")
+        given = rows_given * self.data.width * self.data.channels
         mask, uniform = rng.integers(self.config.masks), rng.uniform(*self.data.shape).to(image)
-        network, made = precise_copy(self.network), torch.empty_like(image)
+        network, drawn, shown = precise_copy(self.network), torch.empty_like(image), torch.empty_like(image)
         for number in mask.unique().tolist():
             rows = mask == number
             drawing = Drawing(network, condition[rows], number)
-            made[rows] = _drawn(drawing, image[rows], rows_given, uniform[rows], options)
-        return made
+            parts = _drawn(drawing, image[rows].flatten(1), given, uniform[rows].flatten(1), temperature)
+            drawn[rows], shown[rows] = (part.view(-1, *self.data.shape) for part in parts)
+        return drawn, shown
 
 
-def _drawn(drawing: Drawing, image: Tensor, rows_given: int, uniform: Tensor, options: PixelOptions) -> Tensor:
-    """(B, C, H, W) with the pixels after the given rows drawn in order."""
-    channels, _, width = image.shape[1:]
-    chance = image.flatten(1).clone()  # (B, D)
-    value = torch.where(chance < 0, -torch.ones_like(chance), 1.0)
-    threshold, given = uniform.flatten(1), rows_given * width * channels
+def _drawn(drawing: Drawing, image: Tensor, given: int, uniform: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """(B, D) of which the first in the order are given -> on or off, and the mean of that, both (B, D)."""
+    value, mean = torch.where(image < 0, -torch.ones_like(image), 1.0), torch.zeros_like(image)
     for rank, place in enumerate(drawing.order.tolist()):
         if rank >= given:
-            on = torch.sigmoid(drawing.output(rank) / max(options.temperature, COLDEST))  # (B,)
-            chance[:, place] = 2 * on - 1
-            value[:, place] = 2 * (threshold[:, place] < on).to(on) - 1
+            on = torch.sigmoid(drawing.output(rank) / max(temperature, COLDEST))  # (B,)
+            mean[:, place] = 2 * on - 1
+            value[:, place] = 2 * (uniform[:, place] < on).to(on) - 1
         drawing.tell(rank, value[:, place])
-    return picture(value.view_as(image), chance.view_as(image), rows_given, options)
+    return value, mean
 
 
 def _ranks(config: MADEConfig, data: DataSpec) -> Tensor:

@@ -1,8 +1,8 @@
 """Gated PixelCNN: convolutions that foretell each pixel from those above it and to its left, and draw it.
 
 Black and white pixels, or the 256 levels of any number of channels under PixelCNN++'s mixture of logistics.
-Places are squares of `block` x `block` pixels: the image is drawn square by square, row by row, and each square pixel by
-pixel. With block=1 that is the raster order of the paper; with block=2 the convolutions have a quarter of the work.
+Places are squares of `block` x `block` pixels: the image is drawn square by square, row by row, and each square pixel
+by pixel. With block=1 that is the raster order of the paper; with block=2 the convolutions have a quarter of the work.
 Source: van den Oord et al. 2016, arXiv 1606.05328; Salimans et al. 2017, arXiv 1701.05517.
 """
 
@@ -22,7 +22,7 @@ from ..nn.place_head import PlaceHead
 from ..rng import Rng
 from ..types import DataSpec
 from . import checks
-from .autoregression import PixelModel, PixelOptions, picture, precise_copy
+from .autoregression import PixelModel, precise_copy
 
 
 def _help(text: str, default: Any) -> Any:
@@ -33,7 +33,9 @@ def _help(text: str, default: Any) -> Any:
 class PixelCNNConfig:
     """The parts of a PixelCNN. The defaults are those of `pixelcnn`."""
 
-    likelihood: Literal["logistic", "bernoulli"] = _help("of the pixels; logistic: a mixture over 256 levels", "logistic")
+    likelihood: Literal["logistic", "bernoulli"] = _help(
+        "of the pixels; logistic: a mixture over 256 levels", "logistic"
+    )
     binarize: Literal["none", "dynamic"] = _help("dynamic: draw black and white pixels anew each step", "none")
     block: int = _help("side of the squares that are drawn in turn; 1: row by row; 2 is some three times as fast", 2)
     width: int = _help("channels of either stack", 48)
@@ -58,9 +60,7 @@ class PixelNetwork(nn.Module):
         values, size = data.channels * config.block**2, (data.height // config.block, data.width // config.block)
         self.stacks = GatedStacks(values, size, condition=condition, width=config.width, depth=config.depth)
         groups = values // likelihood.values
-        self.head = PlaceHead(
-            config.width, groups=groups, group=likelihood.values, parameters=likelihood.parameters
-        )
+        self.head = PlaceHead(config.width, groups=groups, group=likelihood.values, parameters=likelihood.parameters)
 
     def forward(self, values: Tensor, condition: Tensor) -> Tensor:
         return self.head(self.stacks(values, condition), values)
@@ -101,7 +101,9 @@ class PixelCNN(PixelModel):
         pixels = values.unflatten(1, (-1, self.likelihood.values)).movedim(2, -1)  # (B, G, h, w, N)
         return self.likelihood.log_prob(pixels, parameters).flatten(1).sum(1)
 
-    def _draw(self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, options: PixelOptions) -> Tensor:
+    def _draw(
+        self, image: Tensor, rows_given: int, rng: Rng, condition: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
         """Place by place, from features that are kept: a place costs one pass of its own, not one of the image."""
         block, network = self.config.block, precise_copy(self.network)
         if rows_given % block:
@@ -119,12 +121,12 @@ class PixelCNN(PixelModel):
                 start = network.head.start(reading.features(column))
                 for group in range(groups):
                     parameters = network.head.parameters_of(group, start, values[:, :, row, column])
-                    drawn = self.likelihood.draw(parameters, uniform[:, row, column, group], options.temperature)
+                    drawn = self.likelihood.draw(parameters, uniform[:, row, column, group], temperature)
                     place = slice(group * self.likelihood.values, (group + 1) * self.likelihood.values)
                     values[:, place, row, column] = drawn
-                    shown[:, place, row, column] = self.likelihood.shown(parameters, drawn, options.temperature)
+                    shown[:, place, row, column] = self.likelihood.shown(parameters, drawn, temperature)
                 reading.tell(row, column, values[:, :, row, column])
-        return picture(self._image(values), self._image(shown), rows_given, options)
+        return self._image(values), self._image(shown)
 
     def _on_or_off(self, image: Tensor) -> Tensor:
         """What is given, as pixels that the likelihood knows."""
@@ -153,4 +155,6 @@ def _likelihood(config: PixelCNNConfig, data: DataSpec) -> PixelLikelihood:
 
 def _check_block(block: int, data: DataSpec) -> None:
     if data.height % block or data.width % block:
-        raise ConfigError(f"images of {data.height}x{data.width} do not split into squares of block={block}; use block=1")
+        raise ConfigError(
+            f"images of {data.height}x{data.width} do not split into squares of block={block}; use block=1"
+        )
