@@ -88,9 +88,7 @@ def measured(trained: limner.Trained, given: argparse.Namespace, pixels: Pixels,
     return f"{mean:.4f} bits/dim{within}, {nats.mean():.1f} nats, k={samples}, {len(nats):,} test images"
 
 
-def scores(
-    trained: limner.Trained, test: limner.Dataset, images: int, pixels: Pixels, samples: int
-) -> np.ndarray:
+def scores(trained: limner.Trained, test: limner.Dataset, images: int, pixels: Pixels, samples: int) -> np.ndarray:
     """(N,) negative log-likelihoods as the model has them; image k draws its noise from key k."""
     parts = []
     count = min(images, len(test))

@@ -189,9 +189,7 @@ def test_the_label_makes_likelihoods_and_pictures_differ():
     assert score[0] > score[1] + 5
 
 
-@pytest.mark.parametrize(
-    ("side", "depth", "sizes"), [(30, 2, "28 or 32"), (15, None, "14 or 16"), (28, 3, "24 or 32")]
-)
+@pytest.mark.parametrize(("side", "depth", "sizes"), [(30, 2, "28 or 32"), (15, None, "14 or 16"), (28, 3, "24 or 32")])
 def test_a_size_that_cannot_be_halved_is_refused_with_the_nearest_that_can(side, depth, sizes):
     with pytest.raises(ConfigError, match=f"use {sizes}"):
         build(replace(TINY, depth=depth), DataSpec(1, side, side), prepared=False)

@@ -37,9 +37,9 @@ def _help(text: str, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class NormalizingFlowConfig:
-    """The parts of a normalizing flow. The defaults are those of `realnvp`; normalizing_flow_presets.py has the others."""
+    """The parts of a normalizing flow. The defaults are those of `realnvp`; the presets have the others."""
 
-    mixing: MixingName = _help("of channels between couplings: in a fixed order, or by a learned convolution", "reorder")
+    mixing: MixingName = _help("of channels between couplings: a fixed order, or a learned convolution", "reorder")
     logistics: int = _help("in the mixtures that a coupling moves numbers by; 0 for affine couplings", 0)
     couplings: int = _help("at each scale", 6)
     width: int = _help("channels of the couplings' networks", 48)
@@ -88,8 +88,9 @@ class NormalizingFlow(Model):
     def training_defaults(self) -> Mapping[str, Any]:
         return {
             "batch": 64,
-            "phases": {"model": {"optimizer": "adam", "lr": 2e-3}},
+            "phases": {"model": {"optimizer": "adam", "lr": 4e-3}},
             "lr_schedule": "cosine",
+            "warmup_images": 3_000,
             "ema_halflife_images": (2_000, 10_000),
         }
 

@@ -179,4 +179,3 @@ class Standardise(Bijection):
             table = table + self.condition(condition).float()[:, :, None, None]
         mean, log_std = table.chunk(2, dim=1)
         return mean, bounded(log_std)
-

@@ -67,4 +67,3 @@ class Equalise(nn.Module):
     def _offsets(self, level: Tensor) -> Tensor:
         """(C, 1, 1): where in the tables a channel begins."""
         return LEVELS * torch.arange(len(self.shares), device=level.device)[:, None, None]
-
