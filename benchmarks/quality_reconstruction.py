@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path")
     parser.add_argument("--model", default="latent-ae")
-    parser.add_argument("--budget", default="2m")
+    parser.add_argument("--budget", default=None, help="time to train; 2m unless steps are given")
+    parser.add_argument(
+        "--steps", type=int, default=None, help="to train, where a busy machine makes time a poor measure"
+    )
     parser.add_argument("--resolution", type=int, default=None)
     parser.add_argument("--images", type=int, default=5_000, help="that are reconstructed, at most")
     parser.add_argument("--seed", type=int, default=0)
@@ -51,13 +56,18 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, default=None, help="write images above their reconstructions to this PNG")
     parser.add_argument("--set", action="append", default=[], metavar="key=value", help="a setting of the model")
     given = parser.parse_args()
-    watch = machine.Watch()
+    watch, start = machine.Watch(), time.process_time()
     trained = limner.load(given.run) if given.run else train(given)
-    others, about, size = watch.others(), trained.about, _size(trained.network)
+    others, seconds, about = watch.others(), time.process_time() - start, trained.about
     for line in judged(trained.network, _images(given), given.images, given.sheet):
         print(f"{trained.name}: {line}")
-    print(f"{trained.name}: {about['minutes']} minutes, {about['images_shown']:,} images shown, {size};")
-    settings = " ".join([f"budget={given.budget}", f"seed={given.seed}", *given.set])
+    print(f"{trained.name}: {about['minutes']} minutes, {seconds:.0f} CPU seconds, {about['steps']:,} steps,")
+    print(
+        f"{trained.name}: {about['images_shown']:,} images shown, {_size(trained.network)}, weights {about['weights']};"
+    )
+    settings = " ".join(
+        [*(f"{key}={value}" for key, value in _length(given).items()), f"seed={given.seed}", *given.set]
+    )
     print(f"{trained.name}: {settings}; {torch.get_num_threads()} threads; others took {others:.0f} % of the machine")
 
 
@@ -69,7 +79,7 @@ def train(given: argparse.Namespace) -> limner.Trained:
         out=tempfile.mkdtemp(prefix="limner-reconstruction-") + "/run",
         config={key: parse_value(value) for key, value in (item.split("=", 1) for item in given.set)},
         data_config=_reading(given),
-        budget=given.budget,
+        **_length(given),
         seed=given.seed,
         preview_every="0",
         checkpoint_every="5m",
@@ -113,6 +123,10 @@ def _images(given: argparse.Namespace) -> Dataset:
 
 def _reading(given: argparse.Namespace) -> DataConfig:
     return DataConfig(resolution=given.resolution) if given.resolution else DataConfig()
+
+
+def _length(given: argparse.Namespace) -> dict[str, Any]:
+    return {"steps": given.steps} if given.steps else {"budget": given.budget or "2m"}
 
 
 def _size(model: Model) -> str:

@@ -1,4 +1,4 @@
-"""Toys that make no images of their own: they encode, decode and tokenize. One is right; others break a promise each."""
+"""Toys that make no images of their own: they encode, decode and tokenize. One is right, and others are each wrong."""
 
 from __future__ import annotations
 

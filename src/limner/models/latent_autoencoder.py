@@ -63,7 +63,7 @@ class LatentAutoencoder(Model):
     def training_defaults(self) -> Mapping[str, Any]:
         return {
             "batch": 64,
-            "phases": {"model": {"optimizer": "adam", "lr": 2e-3}},
+            "phases": {"model": {"optimizer": "adam", "lr": 3e-3}},
             "lr_schedule": "cosine",
             "ema_halflife_images": (2_000, 10_000),
             "weights": "ema_short",

@@ -32,10 +32,7 @@ class ScaleQuantizer(Quantizer):
         self.codebook = Codebook(size, width, normalised=False)
         self.vocabulary, self.width, self.sides = size, width, sides
         self.ends = tuple(accumulate(side * side for side in sides))  # where each scale's tokens end
-        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in sides)
-        for layer in self.smooth:
-            nn.init.dirac_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.smooth = nn.ModuleList(_identity(width) for _ in sides)
 
     def bounded(self, features: Tensor) -> Tensor:
         return features
@@ -84,6 +81,15 @@ class ScaleQuantizer(Quantizer):
         small = self.codebook.embed(tokens).transpose(1, 2).unflatten(2, (side, side))  # (B, D, s, s)
         whole = small if side == self.sides[-1] else F.interpolate(small, self.sides[-1], mode="bicubic")
         return self.smooth[scale](whole)
+
+
+def _identity(channels: int) -> nn.Conv2d:
+    """A 3x3 convolution that starts by changing nothing."""
+    layer = nn.Conv2d(channels, channels, 3, padding=1)
+    nn.init.dirac_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def scale_sides(side: int) -> tuple[int, ...]:
