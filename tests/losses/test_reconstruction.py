@@ -9,7 +9,7 @@ def test_the_cost_is_the_mean_absolute_error_where_nothing_has_an_edge():
     assert reconstruction_cost(image - 0.5, image, edges=3.0).item() == pytest.approx(0.5)
 
 
-def test_an_overshoot_counts_a_tenth_and_is_pulled_back():
+def test_an_overshoot_hardly_counts_but_is_pulled_back():
     image = torch.ones(1, 1, 4, 4)
     output = torch.full_like(image, 1.5, requires_grad=True)
     cost = reconstruction_cost(output, image, edges=0.0)

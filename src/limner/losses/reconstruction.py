@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SCALES = 3  # at which edges are compared: full, half and quarter resolution
-LEAK = 0.1  # share of an overshoot that still counts: enough to bring it back, too little to blunt an edge
+LEAK = 0.01  # share of an overshoot that still counts: with 0.1, faint haze is left where images are black (docs/log.md)
 
 
 def reconstruction_cost(output: Tensor, image: Tensor, edges: float) -> Tensor:
     """Scalar: the mean absolute error of pixels plus `edges` times that of differences between neighbours.
 
-    output   (B, C, H, W)   unbounded; what lies beyond [-1, 1] is shown as -1 or 1, so it counts a tenth
+    output   (B, C, H, W)   unbounded; what lies beyond [-1, 1] is shown as -1 or 1, so it hardly counts
     image    (B, C, H, W)   in [-1, 1]
     """
     within = output.float().clamp(-1, 1)
