@@ -29,7 +29,7 @@ GRADIENT_FLOOR = 1e-4  # added to the gradient that it divides by, as published
 class VQGANConfig(TokenizerConfig):
     """Settings of `vqgan`: those of a tokenizer, and of its discriminator."""
 
-    adversarial: float = _help("weight of the discriminator's verdict, beside a reconstruction loss of 1", 0.5)
+    adversarial: float = _help("weight of the discriminator's verdict, beside a reconstruction loss of 1", 0.1)
     adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
     discriminator_width: int = _help("channels of the discriminator's first convolution", 32)
 
@@ -63,7 +63,7 @@ class VQGAN(Tokenizer):
 
     def training_defaults(self) -> dict[str, Any]:
         common = super().training_defaults()
-        discriminator = {"optimizer": "adam", "lr": 2e-3, "betas": (0.5, 0.9)}
+        discriminator = {"optimizer": "adam", "lr": 5e-4, "betas": (0.5, 0.9)}
         return {**common, "phases": {**common["phases"], "discriminator": discriminator}}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
