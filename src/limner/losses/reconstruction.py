@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SCALES = 3  # at which edges are compared: full, half and quarter resolution
-LEAK = 0.01  # share of an overshoot that still counts: with 0.1, faint haze is left where images are black (docs/log.md)
+LEAK = 0.01  # share of an overshoot that still counts: 0.1 leaves faint haze where images are black (docs/log.md)
 
 
 def reconstruction_cost(output: Tensor, image: Tensor, edges: float) -> Tensor:

@@ -60,7 +60,7 @@ class TokenizerConfig(GridConfig):
     levels: tuple[int, ...] = _help("levels of each number of an embedding; their product is the vocabulary", (8, 6, 5))
     codes: int = _help("rows of a codebook: its vocabulary", 512)
     code_width: int = _help("numbers in a row of a codebook", 8)
-    normalised: bool = _help("rows of a codebook have unit length: only directions are compared", True)
+    normalised: bool = _help("rows of a codebook have unit length: only directions are compared", False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
