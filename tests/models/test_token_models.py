@@ -198,6 +198,26 @@ def test_options_that_cannot_be_are_refused(options, message):
         MaskedOptions(**options)
 
 
+@pytest.mark.parametrize(("name", "starts"), [("token-lm", range(16)), ("next-scale", [0, *[1] * 4, *[5] * 16])])
+def test_no_token_knows_its_future(name, starts):
+    """Nor, of a scale, the tokens beside it: whatever comes from its start on may change."""
+    model, seen = build(name), []
+    model.network.register_forward_hook(lambda _, __, logits: seen.append(logits))
+    tokens = model.precompute(images())
+    other = (tokens + 7) % 20
+
+    def foretold(code):
+        loss(model, images(), code=code)
+        return seen[-1]
+
+    for place, start in enumerate(starts):
+        future, past = tokens.clone(), tokens.clone()
+        future[:, start:], past[:, :start] = other[:, start:], other[:, :start]
+        here = foretold(tokens)[:, place]
+        assert torch.equal(foretold(future)[:, place], here)
+        assert not start or not torch.equal(foretold(past)[:, place], here)
+
+
 # --- one by one -----------------------------------------------------------------------------------------------------
 
 

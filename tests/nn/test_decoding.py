@@ -77,6 +77,10 @@ def test_a_token_without_probability_is_never_drawn(number):
     assert drawn(logits, torch.tensor([number])).item() == (100 if number == 0 else 899)
 
 
+def test_many_small_probabilities_add_up_exactly():
+    assert drawn(torch.zeros(1, 100_000), torch.tensor([0.750005])).item() == 75_000
+
+
 def test_temperature_divides_logits_and_0_leaves_the_likeliest():
     logits = torch.tensor([[1.0, 3.0, 2.0]])
     assert torch.equal(narrowed(logits, temperature=0.5), 2 * logits)
@@ -211,6 +215,16 @@ def test_the_surest_tokens_are_kept_when_nothing_wanders():
 
     by_confidence(logits_of, drawn, uniform(1, 3, 2, 8), mask=2, wander=0.0)
     assert seen[1].tolist()[0][5:].count(1) == 2 and seen[1].tolist()[0][:5] == [2] * 5  # 8 cos(pi / 6) = 6.9 stay
+
+
+def test_noise_on_the_confidences_changes_what_is_kept_and_fades():
+    numbers, others = uniform(50, 2, 2, PLACES), uniform(50, 2, 2, PLACES)
+    others[:, 0, 1] = uniform(50, PLACES, seed=1)  # other noise on the first of two passes
+
+    def alike(wander):
+        return torch.equal(in_passes(numbers, wander=wander), in_passes(others, wander=wander))
+
+    assert alike(0.0) and not alike(4.5)
 
 
 def test_known_tokens_stay_and_the_others_hear_of_all_of_them():

@@ -35,6 +35,13 @@ def test_rotary_products_depend_on_differences_of_position_along_each_axis(shift
     assert abs((turned(query, other)[:, 0] * turned(key, other)[:, 1]).sum() - products[0]) > 1e-3
 
 
+def test_axes_turn_their_own_pairs_at_the_same_rates():
+    """A step along either axis turns half of the pairs, by 1 down to 1 / sqrt(longest), and leaves the others."""
+    down, across = (rotary(torch.tensor([step]), 16, longest=100.0)[0][0, 0, :8].acos() for step in ([1, 0], [0, 1]))
+    torch.testing.assert_close(down, torch.tensor([1, 0, 100**-0.25, 0, 100**-0.5, 0, 100**-0.75, 0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(across, down.roll(1))
+
+
 def test_turning_keeps_lengths_and_position_0_turns_nothing():
     x = vectors(2, 5, 3, 16)
     turns = rotary(torch.arange(5)[:, None], 16)

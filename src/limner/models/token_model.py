@@ -39,11 +39,11 @@ class TokenConfig:
 
     first: str = _help("the tokenizer: a model or a run", "fsq")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of the tokenizer"})
-    width: int = _help("length of the vectors", 256)
-    depth: int = _help("transformer blocks", 6)
+    width: int = _help("length of the vectors", 128)
+    depth: int = _help("transformer blocks", 4)
     head_width: int = _help("length of an attention head", 32)
     sharing: int = _help("attention heads that share keys and values, where their number allows it", 2)
-    dropout: float = _help("share of what each block adds that is dropped in training", 0.1)
+    dropout: float = _help("share of what each block adds that is dropped in training", 0.0)
     text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
     conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
     condition_dropout: float = _help("share of images whose condition is hidden, for guidance", 0.1)
@@ -135,7 +135,7 @@ class TokenModel(Model):
     def training_defaults(self) -> Mapping[str, Any]:
         return {
             "batch": 64,
-            "phases": {"model": {"optimizer": "adamw", "lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.05}},
+            "phases": {"model": {"optimizer": "adamw", "lr": 2e-3, "betas": (0.9, 0.99), "weight_decay": 0.05}},
             "lr_schedule": "cosine",
             "warmup_images": 10_000,
             "clip": 1.0,

@@ -40,7 +40,7 @@ def narrowed(logits: Tensor, *, temperature: float = 1.0, top_k: int | None = No
 
 def drawn(logits: Tensor, uniform: Tensor) -> Tensor:
     """(...) tokens from (..., V) logits: the inverse of their distribution function, at (...) numbers in [0, 1)."""
-    # in float64 a number below 1 stays below the whole, so that a token without probability is never drawn
+    # in float64, for the sums of thousands of small probabilities
     reached = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
     return torch.searchsorted(reached, uniform.double()[..., None] * reached[..., -1:], right=True)[..., 0]
 
