@@ -71,7 +71,7 @@ def at_once(model: Model, dataset: Dataset, indices, condition: Condition | None
 
 def quick(model: Model, **values: Any) -> Any:
     """The options of sampling that a model has by default, but few steps where a diffusion model takes steps."""
-    return generate.options_of(model, ({"steps": 6} if isinstance(model, Denoises) else {}) | values)
+    return generate.options_of(model, ({"steps": 8} if isinstance(model, Denoises) else {}) | values)
 
 
 # --- the properties -------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_what_a_model_suggests_is_what_the_loop_reads(name, digits):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
     if name not in SELF_REFERRED and len(build(name, dataset).phases()) == 1:  # the losses of players are no measure of what they learned
-        properties.learns_one_batch(name, dataset, steps=300 if name == "flow-mlp" else 120)  # short steps, many of them
+        properties.learns_one_batch(name, dataset)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -14,7 +14,11 @@ from .unet import sum_of
 
 
 class DenoisingMLP(nn.Module):
-    """(B, C, H, W) as one vector through residual layers; arguments as in UNet. It hears a text by the condition alone."""
+    """(B, C, H, W) as one vector through residual layers; arguments as in UNet. It hears a text by the condition alone.
+
+    Beside the layers, a share of the input that depends on the level goes through: an image with more numbers than
+    `width` could not get through otherwise, nor could the noise in it.
+    """
 
     def __init__(
         self,
@@ -33,9 +37,10 @@ class DenoisingMLP(nn.Module):
         self.condition = nn.Linear(condition, width, bias=False) if condition else None
         self.first = nn.Linear(math.prod(shape), width)
         self.blocks = nn.ModuleList(_Block(width, dropout) for _ in range(depth))
-        self.last = nn.Linear(width, math.prod(shape))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last, self.through = nn.Linear(width, math.prod(shape)), nn.Linear(width, 1)
+        for layer in (self.last, self.through):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(
         self, x: Tensor, levels: Sequence[Tensor], condition: Tensor, text: tuple[Tensor, Tensor] | None = None
@@ -47,7 +52,8 @@ class DenoisingMLP(nn.Module):
         known, tokens = F.silu(known), self.first(x.flatten(1))
         for block in self.blocks:
             tokens = block(tokens, known)
-        return self.last(F.silu(F.layer_norm(tokens, tokens.shape[-1:]))).unflatten(1, self.shape)
+        made = self.last(F.silu(F.layer_norm(tokens, tokens.shape[-1:]))).unflatten(1, self.shape)
+        return made + self.through(known)[:, :, None, None] * x
 
 
 class _Block(nn.Module):
