@@ -172,7 +172,7 @@ def test_temperature_scales_the_noise_and_0_makes_one_picture(config):
 
 
 def test_samples_of_a_trained_model_have_the_levels_of_its_images():
-    model, image = train(build(MIXTURE), images(rows=256), 150), images()
+    model, image = train(build(MIXTURE), images(), 120), images()
     made = model.sample(ImageRng(0, range(64)), NOTHING, SampleOptions())
     assert (made.mean() - image.mean()).abs() < 0.2 and (made.std() - image.std()).abs() < 0.2
 
@@ -187,6 +187,15 @@ def test_the_label_makes_likelihoods_and_pictures_differ():
         for asked in (label, 1 - label)
     ]
     assert score[0] > score[1] + 5
+
+
+def test_a_hidden_condition_is_not_heard():
+    data = replace(DATA, classes=("light", "dark"))
+    light, dark = (Condition(label=torch.full((64,), index)) for index in range(2))
+    model = train(build(replace(TINY, condition_dropout=0.0), data), images(data), 20, dark)
+    assert losses(model, images(data), light).value != losses(model, images(data), dark).value
+    model.config = replace(model.config, condition_dropout=1 - 1e-9)  # in practice of all
+    assert losses(model, images(data), light).value == losses(model, images(data), dark).value
 
 
 @pytest.mark.parametrize(("side", "depth", "sizes"), [(30, 2, "28 or 32"), (15, None, "14 or 16"), (28, 3, "24 or 32")])
