@@ -19,7 +19,7 @@ from rich.console import Console
 from . import machine, report
 from .figures import Settings
 
-NAMES = ("loop_overhead", "dcgan", "vae_pythae", "data", "roofline", "startup", "cache_open", "features")
+NAMES = ("loop_overhead", "dcgan", "vae_pythae", "data", "roofline", "startup", "cache_open", "features", "decoding")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Drawing the tokens of images: with and without a cache, in both precisions, and many at a time.
 
-The model is of the size at which LlamaGen's own cached decoder was measured quiet on this kind of CPU, on two cores: six
-layers, 384 wide, 11 million parameters, 256 tokens. What takes turns within one run is ours; that figure is from then.
+The model is of the size at which LlamaGen's own cached decoder was measured quiet on this kind of CPU, on two cores:
+six layers, 384 wide, 11 million parameters, 256 tokens. What takes turns within one run is ours; that figure is older.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def _cache(settings: Settings, rounds: int) -> Figure:
 def _precisions(settings: Settings, rounds: int) -> list[Figure]:
     """Tokens a second, over those of LlamaGen."""
     model, figures = _build("token-lm", settings), []
+    theirs_then = f"theirs not in this run, on two cores; {torch.get_num_threads()} threads"
     for batch, theirs in LLAMAGEN.items():
         jobs = {each: _job(model, batch, precision=each) for each in ("fp32", "bf16")}
         timings = _timed(jobs, batch * model.places, rounds)
@@ -60,7 +61,7 @@ def _precisions(settings: Settings, rounds: int) -> list[Figure]:
                     "×",
                     Goal(goal),
                     timings=(ours,),
-                    note=f"{ours.median:,.0f} tokens/s; theirs not in this run, on two cores; {torch.get_num_threads()} threads",
+                    note=f"{ours.median:,.0f} tokens/s; {theirs_then}",
                 )
             )
         ratio = Ratio.of(timings["bf16"], timings["fp32"])

@@ -28,7 +28,9 @@ def build(name, data=DATA, *, seed=0, **values):
     """A small model with a small tokenizer, after a prepare() of the latter."""
     torch.manual_seed(seed)
     first = {"first_config": SCALES if name == "next-scale" else FSQ, "dropout": 0.0}
-    model = models.build(name, models.configure(name, {"width": 32, "depth": 2, "head_width": 8, **first, **values}), data)
+    model = models.build(
+        name, models.configure(name, {"width": 32, "depth": 2, "head_width": 8, **first, **values}), data
+    )
     model.tokenizer.prepare(images(64))
     return model.eval()
 
@@ -283,7 +285,9 @@ def test_only_hidden_tokens_count_and_each_image_counts_alike():
     hidden = seen["inputs"] == 20
     assert torch.equal(seen["inputs"][~hidden], tokens[~hidden]) and 0 < hidden.float().mean() < 1
     nats = -seen["logits"].log_softmax(-1).gather(2, tokens[..., None])[..., 0]  # (B, N)
-    torch.testing.assert_close(value, torch.stack([row[mask].mean() for row, mask in zip(nats, hidden)]).mean())
+    torch.testing.assert_close(
+        value, torch.stack([row[mask].mean() for row, mask in zip(nats, hidden, strict=True)]).mean()
+    )
 
 
 # --- scale by scale -------------------------------------------------------------------------------------------------

@@ -94,7 +94,8 @@ def test_top_k_keeps_the_likeliest():
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"), [(0.4, [0, 1, 0, 0]), (0.5, [0, 1, 0, 0]), (0.51, [0, 1, 1, 0]), (0.85, [1, 1, 1, 0]), (1.0, [1] * 4)]
+    ("top_p", "kept"),
+    [(0.4, [0, 1, 0, 0]), (0.5, [0, 1, 0, 0]), (0.51, [0, 1, 1, 0]), (0.85, [1, 1, 1, 0]), (1.0, [1] * 4)],
 )
 def test_top_p_keeps_the_fewest_tokens_that_make_up_the_share(top_p, kept):
     logits = torch.tensor([0.125, 0.5, 0.3125, 0.0625]).log()

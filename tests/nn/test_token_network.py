@@ -70,9 +70,7 @@ def test_a_text_is_the_same_however_much_padding_follows_it():
 
 
 @pytest.mark.parametrize("told", [None, (3, 1)])
-@pytest.mark.parametrize(
-    ("pattern", "chunks"), [("causal", [1] * PLACES), ("scales", [1, 4, 7]), ("all", [PLACES])]
-)
+@pytest.mark.parametrize(("pattern", "chunks"), [("causal", [1] * PLACES), ("scales", [1, 4, 7]), ("all", [PLACES])])
 def test_reading_on_is_reading_at_once(pattern, chunks, told):
     network, inputs = build(pattern), draw(2, PLACES, FEATURES)
     prefix = network.prefix(draw(2, 6), None if told is None else text(*told))

@@ -38,7 +38,9 @@ def test_rotary_products_depend_on_differences_of_position_along_each_axis(shift
 def test_axes_turn_their_own_pairs_at_the_same_rates():
     """A step along either axis turns half of the pairs, by 1 down to 1 / sqrt(longest), and leaves the others."""
     down, across = (rotary(torch.tensor([step]), 16, longest=100.0)[0][0, 0, :8].acos() for step in ([1, 0], [0, 1]))
-    torch.testing.assert_close(down, torch.tensor([1, 0, 100**-0.25, 0, 100**-0.5, 0, 100**-0.75, 0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        down, torch.tensor([1, 0, 100**-0.25, 0, 100**-0.5, 0, 100**-0.75, 0]), atol=1e-3, rtol=0
+    )
     torch.testing.assert_close(across, down.roll(1))
 
 

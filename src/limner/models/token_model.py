@@ -35,7 +35,7 @@ def _help(text: str, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class TokenConfig:
-    """The parts of a language model of images. The defaults are those of `token-lm`; token_presets.py has the others."""
+    """The parts of a language model of images, with the defaults of `token-lm`; token_presets.py has the others."""
 
     first: str = _help("the tokenizer: a model or a run", "fsq")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of the tokenizer"})

@@ -57,7 +57,12 @@ def guided(told: Tensor, untold: Tensor, weight: float) -> Tensor:
 
 
 def one_by_one(
-    logits_after: Callable[[Tensor, int], Tensor], pick: Pick, uniform: Tensor, *, start: int, known: Tensor | None = None
+    logits_after: Callable[[Tensor, int], Tensor],
+    pick: Pick,
+    uniform: Tensor,
+    *,
+    start: int,
+    known: Tensor | None = None,
 ) -> Tensor:
     """(B, N) tokens in order, each drawn knowing those before it.
 

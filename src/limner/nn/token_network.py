@@ -102,9 +102,7 @@ class TokenNetwork(nn.Module):
         if prefix.mask is not None:
             image = prefix.mask.new_ones(rows, len(self.places))
             seen = torch.cat([prefix.mask, image], dim=1)[:, None, None]  # (B, 1, 1, P + N)
-        self.transformer(
-            prefix.vectors, self.turns(0, 0, before), None if seen is None else seen[..., :before], cache
-        )
+        self.transformer(prefix.vectors, self.turns(0, 0, before), None if seen is None else seen[..., :before], cache)
         return Reading(self, cache, prefix.vectors[:, -1:], before, seen, guidance)
 
     def placed(self, inputs: Tensor, first: int, told: Tensor) -> Tensor:
