@@ -64,15 +64,20 @@ def parse_assignments(assignments: Iterable[str], sections: Mapping[str, type]) 
     """`["latent=16", "train.lr=1e-3"]` -> {"model": {"latent": 16}, "train": {"lr": 0.001}}.
 
     sections   section name -> its dataclass, for example {"model": VAEConfig, "data": DataConfig}
-    A key without a section goes to the one section that knows it.
+    A key without a section goes to the one section that knows it. Where a setting holds settings itself, its own
+    stand behind a point: `first_config.width=32`.
     """
     values: dict[str, dict[str, Any]] = {name: {} for name in sections}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set {assignment!r} has no '='; write --set key=value")
-        section, name = _resolve(key.strip(), sections)
-        values[section][name] = parse_value(text.strip())
+        section, name, inner = _located(key.strip(), sections)
+        value = parse_value(text.strip())
+        if inner:
+            values[section].setdefault(name, {})[inner] = value
+        else:
+            values[section][name] = value
     return values
 
 
@@ -91,17 +96,29 @@ def parse_value(text: str) -> Any:
 def _fitted(value: Any, hint: Any) -> Any:
     """A value as the command line gives it, as the field's type means it.
 
-    `none` is a word where the field has that word for a value ("conditional=none"), and no value elsewhere; where the
-    field holds several values, they may be separated by commas ("augment=colour,cutout").
+    `none` is a word where the field has that word for a value ("conditional=none") or holds any word, and no value
+    elsewhere; where the field holds several values, they may be separated by commas ("augment=colour,cutout").
     """
     options = set(get_args(hint)) if isinstance(hint, UnionType) or get_origin(hint) is Union else {hint}
     if value is None and any(get_origin(option) is Literal and "none" in get_args(option) for option in options):
+        return "none"
+    if value is None and options == {str}:  # a name, of which "none" is one
         return "none"
     if isinstance(value, int) and not isinstance(value, bool) and str in options and int not in options:
         return str(value)  # --set preview_every=0
     if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
         return [parse_value(part.strip()) for part in value.split(",") if part.strip()]
     return value
+
+
+def _located(key: str, sections: Mapping[str, type]) -> tuple[str, str, str]:
+    """The (section, name, name within it) that a key means; the last is empty for most."""
+    for section, cls in sections.items():
+        for field in fields(cls):
+            for start in (f"{field.name}.", f"{section}.{field.name}."):
+                if key.startswith(start) and get_origin(get_type_hints(cls)[field.name]) is dict:
+                    return section, field.name, key.removeprefix(start)
+    return (*_resolve(key, sections), "")
 
 
 def _resolve(key: str, sections: Mapping[str, type]) -> tuple[str, str]:
