@@ -1,7 +1,8 @@
 """Tokenizers: images to grids of tokens and back, for language models of images.
 
 An autoencoder whose latent is rounded to the rows of a codebook (nn/quantizer.py has the ways to). For a share of the
-run nothing is rounded: an autoencoder that works is rounded with far less loss than one that has learned nothing yet.
+run nothing is rounded, so that codebooks start from features that say something. With standardised features that
+matters less than is said of other tokenizers (docs/log.md).
 tokenizer_presets.py lists the combinations that have names.
 """
 
