@@ -92,6 +92,7 @@ class TokenModel(Model):
 
     Config: ClassVar[type] = TokenConfig
     Options: ClassVar[type] = TokenOptions
+    first_share: ClassVar[float] = 0.25
     config: TokenConfig
 
     def __init__(self, config: TokenConfig, data: DataSpec) -> None:
