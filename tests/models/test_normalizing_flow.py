@@ -11,6 +11,7 @@ from limner.evaluation.measures.likelihood import pixels_of
 from limner.images.grid import from_uint8, to_uint8
 from limner.model import Encodes, SampleOptions, Samples, Scores, Step
 from limner.models.normalizing_flow import NormalizingFlow, NormalizingFlowConfig
+from limner.nn.bijections import ActNorm
 from limner.rng import ImageRng, StepRng
 from limner.types import Batch, Condition, DataSpec
 
@@ -108,8 +109,9 @@ def test_its_density_integrates_to_1():
 
 def test_a_new_model_that_saw_no_image_finds_all_levels_equally_probable():
     model = build(prepared=False)
-    score = model.log_likelihood(images(), NOTHING, ImageRng(0, range(64)), 1)
-    torch.testing.assert_close(score, torch.full((64,), -64 * math.log(2.0), dtype=torch.float64), atol=2e-3, rtol=0)
+    for samples in (1, 5):
+        score = model.log_likelihood(images(), NOTHING, ImageRng(0, range(64)), samples)
+        torch.testing.assert_close(score, torch.full_like(score, -64 * math.log(2.0)), atol=2e-3, rtol=0)
     assert losses(model, images()).terms()["bits_per_dim"].item() == pytest.approx(8, abs=1e-4)
 
 
@@ -124,6 +126,16 @@ def test_a_prepared_model_starts_at_the_entropy_of_the_levels():
 
 
 # --- likelihood -------------------------------------------------------------------------------------------------------
+
+
+def test_a_prepared_model_gives_noise_of_mean_0_and_deviation_1_at_once():
+    image = images(rows=256)
+    for config in (TINY, GLOW, MIXTURE):
+        model = build(config)
+        model.prepare(image)
+        latent, _ = model._to_noise(model._observed(image, ImageRng(0, range(256))), torch.zeros(256, 0))
+        assert latent.mean().abs() < 0.1 and abs(latent.std() - 1) < 0.1
+        assert all(layer.log_scale.abs().min() > 0 for layer in model.modules() if isinstance(layer, ActNorm))
 
 
 @KINDS

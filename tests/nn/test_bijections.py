@@ -189,6 +189,16 @@ def test_scales_are_undone_and_know_their_volume(parts, shape, depth):
     torch.testing.assert_close(log_volume[0], expected, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("parts", PARTS)
+def test_scales_settle_on_what_reaches_them(parts):
+    torch.manual_seed(0)
+    flow = MultiScale(Layout(shape=(1, 8, 8), condition=0, depth=2, couplings=2, width=4, **parts))
+    x, condition = 5 * torch.randn(200, 1, 8, 8) + 1, torch.zeros(200, 0)
+    flow.settle(x, condition)
+    latent = flow(x, condition)[0]
+    assert latent.mean().abs() < 0.05 and abs(latent.std() - 1) < 0.1
+
+
 def test_the_pixels_of_a_block_are_kept_and_moved_in_three_patterns():
     """One channel: after the first turn the checkerboard's 0 and 3 lie in front, then the upper row, then the left."""
     channels, turns = list(range(4)), _turns(4)
