@@ -13,6 +13,7 @@ from limner.model import Precomputes, Samples, Step
 from limner.models.masked_tokens import MaskedOptions
 from limner.models.token_model import TokenOptions
 from limner.nn.decoding import drawn
+from limner.nn.text.own import learn_tokenizer
 from limner.rng import ImageRng, StepRng
 from limner.types import Batch, Condition, DataSpec
 
@@ -318,3 +319,26 @@ def test_with_nothing_to_be_told_guidance_does_nothing():
         model = build(name, replace(DATA, classes=()))
         plain, guided = (model.sample(rng(), NOTHING, options_of(model, guidance=each)) for each in (1.0, 3.0))
         assert torch.equal(plain, guided)
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_reads_captions_and_moves_away_from_a_negative_one(name):
+    pytest.importorskip("tokenizers")
+    captions = ["a red apple", "a grinning cat in a hat", "rain", "a blue car"]
+    model = build(name, replace(DATA, tokenizer=learn_tokenizer(captions, size=300)), text="own")
+    told = Condition(text=captions)
+
+    def draw(condition, **values):
+        return model.draw_tokens(rng(), condition, options_of(model, **values))
+
+    plain = draw(told)
+    assert not torch.equal(plain, draw(Condition(text=captions[::-1])))
+    away = draw(told, guidance=4.0, negative="a very long description of what shall not be seen")
+    assert not torch.equal(away, draw(told, guidance=4.0))
+    alone = model.draw_tokens(ImageRng(0, [2]), Condition(text=["rain"]), options_of(model))
+    assert torch.equal(alone[0], plain[2])  # padding to the longest caption changes nothing
+    value = loss(model.train(), images(), told).value
+    assert len(torch.autograd.grad(value, model.conditioning.text.words.weight)) and value.isfinite()
