@@ -135,7 +135,8 @@ def test_a_prepared_model_gives_noise_of_mean_0_and_deviation_1_at_once():
         model.prepare(image)
         latent, _ = model._to_noise(model._observed(image, ImageRng(0, range(256))), torch.zeros(256, 0))
         assert latent.mean().abs() < 0.1 and abs(latent.std() - 1) < 0.1
-        assert all(layer.log_scale.abs().min() > 0 for layer in model.modules() if isinstance(layer, ActNorm))
+        first = next(layer for layer in model.modules() if isinstance(layer, ActNorm))
+        assert first.log_scale.abs().min() > 0
 
 
 @KINDS
