@@ -188,7 +188,8 @@ class Stepping:
 def phases_own_everything(name: str, dataset: Dataset) -> None:
     model = build(name, dataset)
     owned = {id(parameter) for parameters in model.phases().values() for parameter in parameters}
-    lost = [key for key, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in owned]
+    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
+    lost = [key for key, parameter in trained.items() if id(parameter) not in owned]
     assert not lost, f"no phase trains {lost}"
 
 

@@ -54,7 +54,8 @@ def test_what_a_model_suggests_is_what_the_loop_reads(name, digits):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
-    if name not in SELF_REFERRED and len(build(name, dataset).phases()) == 1:  # the losses of players are no measure of what they learned
+    # nor are the losses of players a measure of what they learned
+    if name not in SELF_REFERRED and len(build(name, dataset).phases()) == 1:
         properties.learns_one_batch(name, dataset)
 
 

@@ -19,7 +19,6 @@ from .diffusion.paths import Path
 from .rng import Rng
 from .types import Batch, Condition, DataSpec
 
-
 Terms = Mapping[str, Tensor] | Callable[[], Mapping[str, Tensor]]
 
 
@@ -192,10 +191,9 @@ class Precomputes(Protocol):
 class FollowsOn(Protocol):
     """Works on another model, which is trained first: its latents, its tokens, or its weights to begin with.
 
-    Its config says which in `first` (a name of the catalogue, or a run) and `first_config` (the settings of that model).
+    Its config says which in `first` (a name of the catalogue, or a run), and its settings in `first_config`. Its class
+    may say in `first_share` what share of a run's length the first model gets unless the user says otherwise.
     """
-
-    first_share: ClassVar[float]  # of the length of a run that the first model gets, unless the user says otherwise
 
     def adopt(self, first: Model) -> None:
         """Take over a trained model of those settings; called once, before `prepare`."""

@@ -7,7 +7,6 @@ the run, with a share of its length; so one command makes both, and one resumes 
 from __future__ import annotations
 
 import json
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,9 +120,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _built(
-    name: str, config: Any, spec: DataSpec, first: _First | None, job: Job, device: torch.device
-) -> Model:
+def _built(name: str, config: Any, spec: DataSpec, first: _First | None, job: Job, device: torch.device) -> Model:
     """The model with its first weights, those of the first stage in place."""
     torch.manual_seed(int(generator(job.train.seed, "weights").integers(2**62)))
     model = models.build(name, config, spec)
@@ -202,7 +199,7 @@ def _first(job: Job, config: Any, show: Show | None) -> tuple[_First, Any]:
         return _First(loaded, 0.0), models.configure(job.run["model"], job.run["config"])
     share = job.train.first_share
     if share is None:
-        share = models.entry(job.run["model"]).load().first_share
+        share = getattr(models.entry(job.run["model"]).load(), "first_share", _SHARE)
     inner = RunFolder(job.folder.path / "first")
     if not begun and not (inner.model / durable.MANIFEST).is_file():
         durable.make_folder(job.folder.path)
@@ -229,6 +226,7 @@ def _inner(job: Job, config: Any, folder: RunFolder, share: float) -> Job:
     return Job(folder, json.loads(json.dumps(described)), train, job.dataset, new=True)
 
 
+_SHARE = 0.25  # of the run's length, for the first stage of a model that does not say
 # what a first stage takes over from the run: the rest is as suits its model
 _SHARED = ("seed", "precision", "device", "checkpoint_every", "preview_every", "keep", "tensorboard")
 
@@ -289,5 +287,3 @@ def _judge(dataset: Dataset, path: str, reading: DataConfig, config: TrainConfig
 def _validation(path: str, reading: DataConfig, dataset: Dataset) -> Dataset | None:
     """The validation split, when the data has one; never the test split, which must not choose anything."""
     return open_data(path, reading, split="val") if dataset.report.splits.get("val") else None
-
-

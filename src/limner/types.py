@@ -49,7 +49,9 @@ class DataSpec:
     width: int
     classes: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
-    tokenizer: str = ""  # vocabulary of the captions (nn/text/own.py), where a model reads them with an encoder of its own
+    tokenizer: str = (
+        ""  # vocabulary of the captions (nn/text/own.py), where a model reads them with an encoder of its own
+    )
 
     @property
     def shape(self) -> tuple[int, int, int]:

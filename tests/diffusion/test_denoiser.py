@@ -60,7 +60,9 @@ def test_edm_starts_at_a_loss_of_one_per_pixel():
     sigma = torch.exp(-1.2 + 1.2 * torch.randn(4_000, generator=rng))
     assert float(prediction_loss(nothing, "edm", image, noise, sigma, STD).mean()) == pytest.approx(1, abs=0.02)
     # flow matching starts at the variance of noise and image together
-    assert float(prediction_loss(nothing, "velocity", image, noise, sigma).mean()) == pytest.approx(1 + STD**2, abs=0.02)
+    assert float(prediction_loss(nothing, "velocity", image, noise, sigma).mean()) == pytest.approx(
+        1 + STD**2, abs=0.02
+    )
 
 
 def test_edm_inputs_have_unit_variance_at_every_level():
@@ -76,7 +78,7 @@ def test_an_unknown_preconditioner_is_refused():
         scales("velosity", SIGMA)
 
 
-# --- guidance -----------------------------------------------------------------------------------------------------------
+# --- guidance -----------------------------------------------------------------------------------------------------
 
 
 def test_guidance_of_weight_one_is_none_and_asks_no_second_time():
@@ -94,7 +96,7 @@ def test_guidance_goes_beyond_what_was_asked_for_and_only_within_its_interval():
     assert torch.allclose(seen, weight * exact(x, SIGMA))
 
 
-# --- levels -------------------------------------------------------------------------------------------------------------
+# --- levels -------------------------------------------------------------------------------------------------------
 
 
 def test_levels_are_drawn_from_the_distribution_that_was_asked_for():
@@ -108,7 +110,7 @@ def test_levels_are_drawn_from_the_distribution_that_was_asked_for():
     assert (float(logit.mean()), float(logit.std())) == (pytest.approx(0.5, abs=0.03), pytest.approx(0.8, abs=0.03))
 
 
-# --- likelihood ---------------------------------------------------------------------------------------------------------
+# --- likelihood ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["edm", "linear", "cosine"])

@@ -19,9 +19,7 @@ def gain(name, path, steps, schedule="auto"):
     return float(solvers.solve(name, exact, one(), path, times, ImageRng(0, [0]))) / STD
 
 
-@pytest.mark.parametrize(
-    ("steps", "wanted"), [(5, 2.516), (10, 1.2196), (18, 1.05525), (40, 1.00975), (100, 1.00144)]
-)
+@pytest.mark.parametrize(("steps", "wanted"), [(5, 2.516), (10, 1.2196), (18, 1.05525), (40, 1.00975), (100, 1.00144)])
 def test_heun_with_edm_steps_has_the_gains_that_algebra_gives(steps, wanted):
     assert gain("heun", EDM, steps) == pytest.approx(wanted, abs=3e-4)
 

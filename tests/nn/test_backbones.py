@@ -7,9 +7,7 @@ from limner.errors import ConfigError
 from limner.nn.attention import Attention, attend
 from limner.nn.backbones import BackbonePlan
 
-PLAN = BackbonePlan(
-    "unet", (3, 8, 12), 16, 2, (1, 2), 1, (1,), 1, 8, 0.0, condition=5, text=6, levels=1
-)
+PLAN = BackbonePlan("unet", (3, 8, 12), 16, 2, (1, 2), 1, (1,), 1, 8, 0.0, condition=5, text=6, levels=1)
 
 
 def built(name, **changes):

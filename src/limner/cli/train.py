@@ -153,12 +153,16 @@ def _made(trained: Trained, common: Common) -> Answer:
 
 def _next(trained: Trained) -> list[str]:
     """Three commands to try with a new model."""
-    from ..model import Decodes
+    from ..model import Decodes, Encodes, Samples
 
     assert trained.run is not None
     run = trained.run.path
     listens = getattr(trained.network.config, "conditional", "auto") != "none"
     label = ["--label", trained.data.classes[0]] if trained.data.classes and listens else []
+    if not isinstance(trained.network, Samples):
+        encodes = isinstance(trained.network, Encodes)
+        use = command("reconstruct", run, "IMAGES") if encodes else command("models", trained.name)
+        return [use, command("show", run)]
     decodes = isinstance(trained.network, Decodes)
     return [
         command("sample", run, "-n", "64", *label),

@@ -127,9 +127,7 @@ class _CountFrom(Sampler[int]):
 
 
 def _with_workers(loader: Loader) -> DataLoader:
-    plain = Loader(
-        loader.dataset, batch_size=loader.batch_size, seed=loader.seed, flip=loader.flip, codes=loader.codes
-    )
+    plain = Loader(loader.dataset, batch_size=loader.batch_size, seed=loader.seed, flip=loader.flip, codes=loader.codes)
     return DataLoader(
         _Steps(plain),
         batch_size=None,

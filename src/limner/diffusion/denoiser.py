@@ -95,9 +95,7 @@ def prediction_loss(
     return (predicted - wanted).square().flatten(1).mean(1)
 
 
-def _target(
-    name: str, image: Tensor, noise: Tensor, x: Tensor, sigma: Tensor, at: Scales, sigma_data: float
-) -> Tensor:
+def _target(name: str, image: Tensor, noise: Tensor, x: Tensor, sigma: Tensor, at: Scales, sigma_data: float) -> Tensor:
     """What the network should predict."""
     if name == "noise":
         return noise

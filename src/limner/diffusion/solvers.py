@@ -26,7 +26,7 @@ def solve(
 ) -> Tensor:
     """Run the solver called `name`.
 
-    euler, heun, midpoint   of order 1, 2, 2, on the straight pieces of the path; heun and midpoint evaluate twice a step
+    euler, heun, midpoint   of order 1, 2, 2, on straight pieces of the path; the last two evaluate twice a step
     dpm                     DPM-Solver++ 2M, order 2, one evaluation a step (Lu et al. 2022, arXiv 2211.01095)
     ddim                    order 1, exact where the denoiser's answer stands still (Song et al. 2021, arXiv 2010.02502)
     ancestral               ddim with fresh noise at each step (Ho et al. 2020, arXiv 2006.11239)

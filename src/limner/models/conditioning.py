@@ -34,6 +34,8 @@ class Conditioning(nn.Module):
     Of a text, the mean of its tokens is part of the vector, so that networks which read no sequence hear it too.
     """
 
+    place: Tensor
+
     def __init__(self, data: DataSpec, *, conditional: Literal["auto", "none"], text: str = NONE) -> None:
         super().__init__()
         self.rows = ConditionEncoder(data if conditional == "auto" else unconditional(data))

@@ -1,6 +1,6 @@
 """Consistency tuning: a trained diffusion model made to jump from any noise level to the image in one evaluation.
 
-Source: Geng et al. 2024, arXiv 2406.14548 (the training), Song et al. 2023, arXiv 2303.01469 (the model and algorithm 1).
+Source: Geng et al. 2024, arXiv 2406.14548 (the training); Song et al. 2023, arXiv 2303.01469 (the model, algorithm 1).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ConsistencyOptions(SampleOptions):
     """Options of sampling in a few steps."""
 
     steps: int = field(default=2, metadata={"help": "evaluations; each after the first adds noise and removes it"})
-    middle: float = field(default=0.8, metadata={"help": "noise level of the second of two steps"})
+    middle: float = field(default=0.8, metadata={"help": "noise level that the steps after the first lie about"})
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "steps")
@@ -147,9 +147,8 @@ def lower_level(sigma: Tensor, stage: int) -> Tensor:
 
 
 def between(steps: int, middle: float) -> list[float]:
-    """Noise levels of the steps after the first, falling; `middle` for the only one of two steps."""
-    ratio = [(k + 1) / steps for k in range(steps - 1)]
-    return [middle ** (2 * share) * 10 ** (1 - 2 * share) if share <= 0.5 else middle * (2 - 2 * share) for share in ratio]
+    """Noise levels of the steps after the first: even in their logarithm, falling through `middle`."""
+    return [middle * 10 ** (1 - 2 * (k + 1) / steps) for k in range(steps - 1)]
 
 
 def _all(sigma: float, rows: int, student: Diffusion) -> Tensor:

@@ -23,7 +23,7 @@ from ..diffusion.paths import PathName, ScheduleName
 from ..diffusion.solvers import SolverName
 from ..errors import ConfigError
 from ..model import Loss, Model, SampleOptions, Step
-from ..nn.backbones import BackboneName, BackbonePlan
+from ..nn.backbones import BackboneName, BackbonePlan, fitting_patch
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -45,8 +45,10 @@ class DiffusionConfig:
     depth: int = _help("blocks of a dit or mlp", 6)
     mults: tuple[int, ...] = _help("channels at each resolution of a unet, as multiples of width", (1, 2, 2))
     blocks: int = _help("residual blocks at each resolution of a unet", 1)
-    attention: tuple[int, ...] = _help("resolutions of a unet at which pixels attend to each other; 0 is the full", (2,))
-    patch: int = _help("side of the squares that a dit takes as tokens, and a unet as channels", 1)
+    attention: tuple[int, ...] = _help(
+        "resolutions of a unet at which pixels attend to each other; 0 is the full", (2,)
+    )
+    patch: int | None = _help("side of the squares that a dit takes as tokens, a unet as channels; none: by size", 1)
     head_width: int = _help("channels of an attention head", 64)
     dropout: float = _help("share of features dropped in training", 0.0)
     path: PathName = _help("from image to noise", "linear")
@@ -54,7 +56,9 @@ class DiffusionConfig:
     levels: LevelsName = _help("noise levels that training draws", "logit_normal")
     level_mean: float = _help("of the logarithm of the level (lognormal) or of the logit of t (logit_normal)", 0.0)
     level_std: float = _help("as level_mean", 1.0)
-    coupling: Literal["independent", "optimal"] = _help("of noise and images in a batch; optimal: within a class", "independent")
+    coupling: Literal["independent", "optimal"] = _help(
+        "of noise and images in a batch; optimal: within a class", "independent"
+    )
     sigma_data: float = _help("standard deviation that images are scaled to", 0.5)
     first: str = _help("a model or run in whose latents to work; none for pixels", "none")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of that model"})
@@ -102,6 +106,8 @@ class Diffusion(Model):
     Options: ClassVar[type] = DiffusionOptions
     name: ClassVar[str] = "flow"
     config: DiffusionConfig
+    centre: Tensor
+    scale: Tensor
     levels: ClassVar[int] = 1
     first_share: ClassVar[float] = 0.25
 
@@ -125,7 +131,7 @@ class Diffusion(Model):
             given.mults,
             given.blocks,
             given.attention,
-            given.patch,
+            fitting_patch(*self.space_shape[1:]) if given.patch is None else given.patch,
             given.head_width,
             given.dropout,
             condition=known.width,

@@ -13,7 +13,13 @@ _EDM: dict[str, Any] = {
     "level_std": 1.2,
 }
 _TRANSFORMER: dict[str, Any] = {"backbone": "dit", "width": 192, "patch": 4}
-_LATENT: dict[str, Any] = {"first": "latent-ae", "backbone": "dit", "width": 256, "sigma_data": 1.0}
+_LATENT: dict[str, Any] = {
+    "first": "latent-ae",
+    "backbone": "dit",
+    "width": 256,
+    "patch": None,
+    "sigma_data": 1.0,
+}
 
 PIXELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flow": ("flow matching with a U-Net: the modern default of diffusion models", {}),
@@ -26,7 +32,10 @@ PIXELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flow-mlp": ("flow matching without convolutions, for small images: fastest", {"backbone": "mlp", "width": 1024}),
 }
 LATENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "latent-flow": ("flow matching in the latents of an autoencoder that is trained first, in the same command", _LATENT),
+    "latent-flow": (
+        "flow matching in the latents of an autoencoder, which is trained first by the same command",
+        _LATENT,
+    ),
     "text-flow": (
         "text to image: flow matching in the latents of an autoencoder, told the captions",
         {**_LATENT, "text": "auto"},

@@ -28,7 +28,7 @@ class FirstStage(nn.Module):
                 f"first={model.name!r} has no latents of height and width to work in; use first=latent-ae, or none"
             )
         self.model = model.requires_grad_(False).eval()
-        self.latent_shape: tuple[int, int, int] = model.latent_shape  # type: ignore[assignment]
+        self.latent_shape: tuple[int, int, int] = model.latent_shape
 
     @classmethod
     def of(cls, name: str, config: Mapping[str, Any], data: DataSpec) -> FirstStage | None:
@@ -50,9 +50,9 @@ class FirstStage(nn.Module):
     @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, c, h, w)."""
-        return self.model.encode(image, Condition())  # type: ignore[operator]
+        return self.model.encode(image, Condition())
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
         """(B, c, h, w) -> (B, C, H, W)."""
-        return self.model.decode(latent, Condition())  # type: ignore[operator]
+        return self.model.decode(latent, Condition())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Shortcut(Diffusion):
     Options: ClassVar[type] = ShortcutOptions
     name: ClassVar[str] = "shortcut"
     levels: ClassVar[int] = 2
-    config: ShortcutConfig  # type: ignore[assignment]
+    config: ShortcutConfig
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Flow matching on most rows; on the others, one long step shall equal two of half its length.
@@ -114,5 +114,3 @@ def _mixed(image: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 def _rows(values: Tensor) -> Tensor:
     """(B,) -> (B, 1, 1, 1)."""
     return values.view(-1, 1, 1, 1)
-
-

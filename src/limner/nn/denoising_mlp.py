@@ -61,9 +61,7 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
-        )
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
         self.modulation = nn.Linear(width, 2 * width)
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:

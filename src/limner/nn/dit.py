@@ -41,7 +41,9 @@ class DiT(nn.Module):
         super().__init__()
         channels, height, across = shape
         if height % patch or across % patch:
-            raise ConfigError(f"patch={patch} does not divide {height}x{across}; use one of {_divisors(height, across)}")
+            raise ConfigError(
+                f"patch={patch} does not divide {height}x{across}; use one of {_divisors(height, across)}"
+            )
         self.patch, self.grid = patch, (height // patch, across // patch)
         self.levels = nn.ModuleList(LevelEmbedding(width) for _ in range(levels))
         self.condition = nn.Linear(condition, width, bias=False) if condition else None

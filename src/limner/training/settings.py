@@ -55,7 +55,9 @@ class TrainConfig:
         if sum(value is not None for value in (self.budget, self.steps, self.images)) > 1:
             raise ConfigError("budget, steps and images each set the length of the run; give one of them")
         if self.first_share is not None and not 0 < self.first_share < 1:
-            raise ConfigError(f"first_share={self.first_share} is not a share of the run; use more than 0 and less than 1")
+            raise ConfigError(
+                f"first_share={self.first_share} is not a share of the run; use more than 0 and less than 1"
+            )
         self._check_numbers()
         if self.budget is not None:
             parse_duration("budget", self.budget)

@@ -38,7 +38,9 @@ def text_encoder(name: str, data: DataSpec) -> TextEncoder:
 
         return MiniLM()
     if "/" not in name and not Path(name).is_dir():
-        raise ConfigError(f"{unknown('text', name, [NONE, AUTO, OWN, MINILM])}; or give a folder, or an id as owner/name")
+        raise ConfigError(
+            f"{unknown('text', name, [NONE, AUTO, OWN, MINILM])}; or give a folder, or an id as owner/name"
+        )
     from .huggingface import HuggingFaceText
 
     return HuggingFaceText(name)

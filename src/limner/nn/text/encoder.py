@@ -94,6 +94,7 @@ class FrozenText(TextEncoder):
     def _read(self, text: str) -> Read:
         """One text, on the CPU, float32."""
 
+
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
     """(B, L, W) and (B, L) -> (B, W): the mean of the tokens that count."""
     share = F.normalize(mask.to(tokens.dtype), p=1.0, dim=1)

@@ -30,9 +30,7 @@ class HuggingFaceText(FrozenText):
     def _read(self, text: str) -> Read:
         network, tokenizer = self._shared
         fast = bool(getattr(tokenizer, "is_fast", False))
-        given = tokenizer(
-            text, return_tensors="pt", truncation=True, max_length=LONGEST, return_offsets_mapping=fast
-        )
+        given = tokenizer(text, return_tensors="pt", truncation=True, max_length=LONGEST, return_offsets_mapping=fast)
         places = given.pop("offset_mapping", None)
         if given["input_ids"].shape[1] == 0:  # a language model reads nothing in an empty text
             start = tokenizer.bos_token_id or tokenizer.eos_token_id or 0

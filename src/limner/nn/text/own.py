@@ -43,6 +43,8 @@ def learn_tokenizer(captions: Iterable[str], *, size: int = VOCABULARY) -> str:
 class OwnText(TextEncoder):
     """Tokens of a learned vocabulary, through `depth` transformer blocks."""
 
+    positions: Tensor
+
     def __init__(self, tokenizer: str, *, width: int = 128, depth: int = 2) -> None:
         """`tokenizer` is what learn_tokenizer gave."""
         require("tokenizers", "text")
@@ -71,7 +73,9 @@ class OwnText(TextEncoder):
         return [Read(row[:n], place) for row, n, place in zip(x.float(), lengths, offsets, strict=True)]
 
     def __deepcopy__(self, memo: dict) -> OwnText:
-        copied = OwnText(self._tokenizer.to_str(), width=self.width, depth=len(self.blocks)).to(self.words.weight.device)
+        copied = OwnText(self._tokenizer.to_str(), width=self.width, depth=len(self.blocks)).to(
+            self.words.weight.device
+        )
         copied.load_state_dict(self.state_dict())
         for mine, theirs in zip(self.parameters(), copied.parameters(), strict=True):
             theirs.requires_grad_(mine.requires_grad)
