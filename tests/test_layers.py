@@ -29,8 +29,8 @@ LAYERS = {
     "evaluation": 9,
     "running": 10,
     "api": 11,
-    "judging": 12,
-    "contest": 13,
+    **dict.fromkeys(["judging", "trial"], 12),
+    **dict.fromkeys(["contest", "advice"], 13),
     **dict.fromkeys(["cli", "demo"], 14),
     "__main__": 15,
 }

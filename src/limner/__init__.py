@@ -23,6 +23,7 @@ _PUBLIC = {
     "evaluate": ".judging",
     "compare": ".judging",
     "leaderboard": ".contest",
+    "advise": ".advice",
     "Evaluation": ".evaluation.evaluate",
     "Number": ".metrics.number",
     "Trained": ".api",
@@ -40,6 +41,7 @@ __all__ = [
     "Pictures",
     "Trained",
     "__version__",
+    "advise",
     "compare",
     "evaluate",
     "leaderboard",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .advice import advise
     from .api import Pictures, Trained, load, resume, train
     from .contest import leaderboard
     from .data import DataConfig, Dataset, open_data

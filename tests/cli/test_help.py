@@ -8,7 +8,7 @@ import sys
 import pytest
 from commands import ENVIRONMENT, PROGRAM, limner
 
-COMMANDS = ("train", "sample", "reconstruct", "interpolate", "traverse", "models", "show", "verify", "doctor")
+COMMANDS = ("train", "sample", "reconstruct", "interpolate", "traverse", "models", "advise", "show", "verify", "doctor")
 HEAVY = ("torch", "numpy", "pydantic", "PIL", "safetensors")
 
 

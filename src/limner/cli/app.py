@@ -127,6 +127,19 @@ Example
   limner leaderboard photos --models vae,gan,r3gan --budget 10m
 """,
     ),
+    "advise": _Command(
+        "advise:advise",
+        "limner advise DATA [OPTIONS]",
+        "Say which model to train on these images in the time there is.",
+        """\
+The models that suit the images are each trained for seconds, so that time,
+memory and disk are measured on this machine; a trial counts for a day.
+
+Examples
+  limner advise photos --budget 30m
+  limner advise photos --budget 2h --resolution 64 --models gan,latent-flow
+""",
+    ),
     "models": _Command(
         "models:models",
         "limner models [NAME] [OPTIONS]",
