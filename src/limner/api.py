@@ -21,7 +21,7 @@ from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Encodes
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, generate, interpolate, reconstruct
+from .tasks import conditions, exchange, generate, interpolate, reconstruct
 from .training import checkpoint
 from .training.folder import RunFolder
 from .training.settings import TrainConfig
@@ -93,12 +93,14 @@ def resume(out: str | Path, *, show: Show | None = None, progress: Progress | No
 
 
 def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -> Trained:
-    """The model of a run folder, a checkpoint or a model folder.
+    """The model of a run folder, a checkpoint or a model folder, or of a folder in the layout of diffusers.
 
     weights   raw, ema_short or ema_long instead of those that the run chose (run folders and checkpoints only)
     Raises ConfigError when there is no model there, and BadCheckpoint when it was altered.
     """
     path = Path(path)
+    if exchange.is_pipeline(path):
+        return imported(path, device=device)
     run = RunFolder(path)
     folder = _folder_of(run, weights) if run.is_run else path
     if not (folder / durable.MANIFEST).is_file():
@@ -115,6 +117,16 @@ def load(path: str | Path, *, weights: str | None = None, device: str = "cpu") -
                 parameter.data.copy_(chosen[name])
     loaded.model.to(pick_device(device))
     return Trained(loaded, run if run.is_run else None, weights=weights)
+
+
+def imported(source: str | Path, *, device: str = "cpu") -> Trained:
+    """A pretrained diffusion model: a folder, or an id on the hub as `owner/name`, in the layout of diffusers.
+
+    Raises MissingExtra without diffusers, and ModelError where it cannot be had or is of a kind that Limner cannot use.
+    """
+    found = exchange.imported(str(source))
+    found.model.to(pick_device(device))
+    return Trained(found)
 
 
 @dataclass(frozen=True)
@@ -309,6 +321,10 @@ class Trained:
     def save(self, folder: str | Path) -> None:
         """Write the model folder: what another machine needs to load it, and nothing else."""
         bundle.save(self._loaded, Path(folder))
+
+    def export(self, folder: str | Path) -> Path:
+        """Write the model in the layout of diffusers; raises NotAble for one that has no counterpart there."""
+        return exchange.export(self.network, Path(folder))
 
     def _latents(
         self, n: int, seed: int, images: np.ndarray | None, options: Mapping[str, Any]

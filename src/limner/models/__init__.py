@@ -60,6 +60,9 @@ _AUTOENCODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ae": ("autoencoder: compresses images to a latent vector; samples from a density fitted to the latents", {}),
     "dae": ("denoising autoencoder: reconstructs clean images from noisy ones", {"noise": 0.3}),
 }
+_PRETRAINED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "diffusers": ("a diffusion model that was trained elsewhere, from a folder or hub id in diffusers format", {}),
+}
 
 CATALOGUE = (
     _entries("ae:Autoencoder", _AUTOENCODERS)
@@ -82,6 +85,7 @@ CATALOGUE = (
     | _entries("diffusion:Diffusion", diffusion_presets.LATENTS)
     | _entries("shortcut:Shortcut", diffusion_presets.SHORTCUTS)
     | _entries("consistency:Consistency", diffusion_presets.CONSISTENCY)
+    | _entries("pretrained:Pretrained", _PRETRAINED)
 )
 
 
