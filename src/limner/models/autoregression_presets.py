@@ -20,6 +20,9 @@ _BINARY = {"likelihood": "bernoulli", "binarize": "dynamic"}
 PIXELCNNS: Presets = MappingProxyType(
     {
         "pixelcnn": ("gated PixelCNN for grey and colour images: exact likelihoods, pictures drawn pixel by pixel", {}),
-        "binary-pixelcnn": ("gated PixelCNN for black and white images: the best likelihood of all", _BINARY),
+        "binary-pixelcnn": (
+            "gated PixelCNN for black and white images: exact likelihoods, better than those of made",
+            _BINARY,
+        ),
     }
 )
