@@ -59,7 +59,7 @@ class TokenNetwork(nn.Module):
         if self.condition is not None:
             nn.init.normal_(self.condition.weight)  # as large as the vector of a token
         self.text = nn.Linear(text, size.width, bias=False) if text else None
-        self.places = nn.Parameter(0.1 * torch.randn(len(positions), size.width))
+        self.places = nn.Parameter(torch.randn(len(positions), size.width))
         self.transformer = Transformer(size)
         self.head = nn.Linear(size.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.25 * size.width**-0.5)  # all tokens about as likely at first
