@@ -1,4 +1,4 @@
-"""The demonstration: `python -m limner.demo` trains two models on OpenMoji in a few minutes and makes a page of it.
+"""The demonstration: `python -m limner.demo` trains three models on OpenMoji in a few minutes and makes a page of it.
 
 It uses nothing but the public Python interface, so it is also the longest example of that interface.
 """
@@ -30,13 +30,17 @@ from .training.show import TerminalShow
 
 DATA = "builtin:openmoji"
 READING = {"resolution": 32, "channels": 3, "flip": True}
-GAN_SHARE = 0.7  # of the time; the autoencoder needs less
+SHARES = {"vae": 0.15, "gan": 0.3, "text-flow": 0.55}  # of the time
 # the data is little: augmentation keeps the discriminator from learning it by heart, and without classes the generator
 # keeps its variety (docs/log.md)
 SETTINGS: dict[str, dict[str, Any]] = {
     "vae": {},
     "gan": {"augment": ("translation", "cutout"), "conditional": "none"},
+    "text-flow": {"conditional": "none"},
 }
+# the first three are captions of the data; nothing in it is like the others
+DESCRIPTIONS = ("red apple", "grinning cat", "green heart", "a blue apple", "a purple cat", "a pink flag")
+GUIDANCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m limner.demo", description=__doc__)
     parser.add_argument("--out", default="demo", help="folder to write; must not hold an earlier demonstration")
-    parser.add_argument("--budget", default="5m", help="training time in all, for example 90s or 5m")
+    parser.add_argument("--budget", default="7m", help="training time in all, for example 90s or 7m")
     given = parser.parse_args(arguments)
     try:
         page = run(Path(given.out), parse_duration("budget", given.budget))
@@ -64,17 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(out: Path, seconds: float) -> Path:
-    """Train both models for `seconds` in all and write the pictures and index.html; returns the page's path."""
+    """Train all models for `seconds` in all and write the pictures and index.html; returns the page's path."""
     if (out / "index.html").exists():
         raise ConfigError(f"{out} holds an earlier demonstration; remove it or choose another --out")
     started = time.monotonic()
     data = limner.open_data(DATA, _reading())
     print(f"{len(data):,} pictures of OpenMoji, {data.spec.height}×{data.spec.width}")
-    vae = _train("vae", out, seconds * (1 - GAN_SHARE))
-    gan = _train("gan", out, seconds * GAN_SHARE)
+    vae, gan, text = (_train(name, out, seconds * share) for name, share in SHARES.items())
     figures = [_data(data, out), *_over_time(gan, out), *_gan_figures(gan, out), *_vae_figures(vae, data, out)]
+    figures += _text_figures(text, out)
     gan.sample(16, seed=0).save(out / "samples")
-    page = _page(figures, [vae, gan], seconds=time.monotonic() - started, attribution=data.report.attribution)
+    page = _page(figures, [vae, gan, text], seconds=time.monotonic() - started, attribution=data.report.attribution)
     write_file(out / "index.html", page.encode())
     return out / "index.html"
 
@@ -160,6 +164,23 @@ def _vae_figures(vae: limner.Trained, data: Dataset, out: Path) -> list[Figure]:
     ]
 
 
+def _text_figures(model: limner.Trained, out: Path) -> list[Figure]:
+    """Eight pictures for each description, not chosen."""
+    return [
+        Figure(
+            text,
+            f"“{text}”",
+            _save(
+                out,
+                f"text-{place}",
+                model.sample(8, seed=0, text=text, guidance=GUIDANCE).images,
+                columns=8,
+            ),
+        )
+        for place, text in enumerate(DESCRIPTIONS)
+    ]
+
+
 # --- the page -------------------------------------------------------------------------------------------------------
 
 _STYLE = """
@@ -174,20 +195,32 @@ small, .muted { color: #666 }
 
 def _page(figures: list[Figure], models: list[limner.Trained], *, seconds: float, attribution: str) -> str:
     over_time = [figure for figure in figures if figure.file.startswith("time-")]
-    others = [figure for figure in figures if figure not in over_time]
-    strips = "".join(
-        f'<div><img src="{figure.file}" alt="{escape(figure.text)}"><br><small>{escape(figure.text)}</small></div>'
-        for figure in over_time
-    )
-    sections = [_section(others[0]), f'<h2>Learning</h2><div class="time">{strips}</div>', *map(_section, others[1:])]
+    described = [figure for figure in figures if figure.file.startswith("text-")]
+    others = [figure for figure in figures if figure not in over_time and figure not in described]
+    sections = [
+        _section(others[0]),
+        f'<h2>Learning</h2><div class="time">{_strips(over_time)}</div>',
+        *map(_section, others[1:]),
+        "<h2>Text to image</h2><p>Pictures 0 to 7 of seed 0 for each description, not chosen. The first three are "
+        "captions that the model was trained on; the others are not.</p>"
+        f'<div class="time">{_strips(described)}</div>',
+    ]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Limner demonstration</title><style>{_STYLE}</style>"
-        f'<h1>Limner</h1><p class="muted">Two image generators, trained on this machine in '
+        f'<h1>Limner</h1><p class="muted">Three image generators, trained on this machine in '
         f"{seconds / 60:.1f} minutes.</p>"
         + "".join(sections)
         + "".join(map(_curves, models))
-        + f"<h2>Next</h2><pre>{escape(_next_commands(models[-1]))}</pre><small>{escape(attribution)}</small></html>"
+        + f"<h2>Next</h2><pre>{escape(_next_commands(models[1], models[2]))}</pre><small>{escape(attribution)}</small></html>"
+    )
+
+
+def _strips(figures: list[Figure]) -> str:
+    """Pictures side by side, each with its text below."""
+    return "".join(
+        f'<div><img src="{figure.file}" alt="{escape(figure.text)}"><br><small>{escape(figure.text)}</small></div>'
+        for figure in figures
     )
 
 
@@ -223,9 +256,10 @@ def _curve(lines: list[dict], name: str, colour: str) -> str:
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
 
-def _next_commands(gan: limner.Trained) -> str:
-    assert isinstance(gan.run, RunFolder)
+def _next_commands(gan: limner.Trained, text: limner.Trained) -> str:
+    assert isinstance(gan.run, RunFolder) and isinstance(text.run, RunFolder)
     return (
+        f"limner sample {text.run.path} --text 'a red apple' --set guidance=3   # pictures of what you say\n"
         f"limner sample {gan.run.path} -n 64 --seed 1 --grid more.png      # more pictures\n"
         f"limner evaluate {gan.run.path}                                   # how good they are, and why to believe it\n"
         "limner train gan path/to/your/images --resolution 64 --budget 30m   # your own"
