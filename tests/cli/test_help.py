@@ -9,6 +9,7 @@ import pytest
 from commands import ENVIRONMENT, PROGRAM, limner
 
 COMMANDS = ("train", "sample", "reconstruct", "interpolate", "traverse", "models", "advise", "show", "verify", "doctor")
+COMMANDS += ("import", "export")
 HEAVY = ("torch", "numpy", "pydantic", "PIL", "safetensors")
 
 

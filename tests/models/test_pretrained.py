@@ -97,12 +97,16 @@ def text_pipeline():
 
 def class_pipeline():
     transformer = diffusers.DiTTransformer2DModel(
-        num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=8, num_layers=2, sample_size=8,
-        num_embeds_ada_norm=5,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        in_channels=4,
+        out_channels=8,
+        num_layers=2,
+        sample_size=8,
+        num_embeds_ada_norm=1000,  # the library's pipeline takes row 1000 for no class
     )
     scheduler = diffusers.DDIMScheduler(**FREE)
-    names = {k: f"kind {k}" for k in range(5)}
-    return diffusers.DiTPipeline(transformer=shaken(transformer), vae=autoencoder(), scheduler=scheduler, id2label=names)
+    return diffusers.DiTPipeline(transformer=shaken(transformer), vae=autoencoder(), scheduler=scheduler)
 
 
 MAKERS = {"pixels": pixel_pipeline, "text": text_pipeline, "classes": class_pipeline}
@@ -118,7 +122,10 @@ def folders(pipelines, tmp_path_factory):
     for name, pipeline in pipelines.items():
         pipeline.set_progress_bar_config(disable=True)
         pipeline.save_pretrained(tmp_path_factory.getbasetemp() / name)
-    return {name: tmp_path_factory.getbasetemp() / name for name in pipelines}
+    made = {name: tmp_path_factory.getbasetemp() / name for name in pipelines}
+    index = made["classes"] / "model_index.json"  # where published ones name their classes
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"id2label": {str(k): f"kind {k}" for k in range(5)}}))
+    return made
 
 
 def drawn(model, count=2, seed=3):
@@ -127,7 +134,9 @@ def drawn(model, count=2, seed=3):
 
 
 def made(model, condition, count=2, **options):
-    return model.sample(ImageRng(3, range(count)), condition, options_of(model, {"solver": "ddim", "steps": 5, **options}))
+    return model.sample(
+        ImageRng(3, range(count)), condition, options_of(model, {"solver": "ddim", "steps": 5, **options})
+    )
 
 
 # --- the library as the oracle --------------------------------------------------------------------------------------
@@ -139,3 +148,314 @@ def test_ddim_at_the_schedulers_levels_is_the_librarys(folders, pipelines, monke
     monkeypatch.setattr("diffusers.pipelines.ddim.pipeline_ddim.randn_tensor", lambda *_, **__: noise)
     wanted = pipelines["pixels"](batch_size=2, num_inference_steps=5, output_type="pt").images
     assert wanted.std() > 0.05 and torch.allclose(made(model, Condition()) / 2 + 0.5, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["sample", "v_prediction"])
+def test_every_prediction_means_what_it_means_to_the_library(prediction, pipelines):
+    """The image seen at a level is the one that the library's scheduler sees."""
+    scheduler = diffusers.DDIMScheduler(**FREE, prediction_type=prediction)
+    levels = Levels(dict(scheduler.config))
+    noisy, predicted = torch.randn(2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    scheduler.set_timesteps(10)
+    wanted = scheduler.step(predicted, 500, noisy).pred_original_sample
+    sigma = levels.sigma[500:501]
+    skip, out = scales(levels.prediction, sigma)
+    x = noisy * (1 + sigma.square()).sqrt().float()
+    assert torch.allclose(skip.float() * x + out.float() * predicted, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_the_target_is_what_makes_the_denoiser_see_the_image(prediction):
+    image, noise = torch.randn(2, 5, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sigma = torch.tensor([0.01, 0.3, 1.0, 4.0, 60.0], dtype=torch.float64)
+    skip, out = (part.view(-1, 1, 1, 1) for part in scales(prediction, sigma))
+    x = image + sigma.view(-1, 1, 1, 1) * noise
+    assert torch.allclose(skip * x + out * target(prediction, image, noise, sigma), image, atol=1e-4)
+
+
+def test_clipped_predictions_are_the_librarys(pipelines, folders, monkeypatch, tmp_path):
+    pipeline = pixel_pipeline(scheduler=diffusers.DDIMScheduler())
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(tmp_path / "clipped")
+    model = limner.load(tmp_path / "clipped").network
+    noise = drawn(model)
+    monkeypatch.setattr("diffusers.pipelines.ddim.pipeline_ddim.randn_tensor", lambda *_, **__: noise)
+    wanted = pipeline(batch_size=2, num_inference_steps=5, use_clipped_model_output=True, output_type="pt").images
+    found = made(model, Condition()) / 2 + 0.5
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert not torch.allclose(made(limner.load(folders["pixels"]).network, Condition()) / 2 + 0.5, wanted, atol=1e-2)
+
+
+def test_text_to_image_with_guidance_is_the_librarys(folders, pipelines):
+    model = limner.load(folders["text"]).network
+    texts, negative = ["a red car", "tree"], "blue"
+    wanted = pipelines["text"](
+        texts,
+        negative_prompt=[negative] * 2,
+        latents=drawn(model),
+        guidance_scale=3.0,
+        num_inference_steps=5,
+        output_type="pt",
+    ).images
+    found = made(model, Condition(text=texts), guidance=3.0, negative=negative) / 2 + 0.5
+    assert wanted.std() > 0.01 and torch.allclose(found, wanted, atol=1e-4)
+    plain = made(model, Condition(text=texts), guidance=3.0) / 2 + 0.5
+    assert not torch.allclose(plain, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_transformer_of_classes_is_the_librarys(folders, pipelines, monkeypatch, guidance):
+    model = limner.load(folders["classes"]).network
+    noise = drawn(model)
+    monkeypatch.setattr("diffusers.pipelines.dit.pipeline_dit.randn_tensor", lambda *_, **__: noise)
+    wanted = pipelines["classes"]([4, 1], guidance_scale=guidance, num_inference_steps=5, output_type="np").images
+    found = made(model, Condition(label=torch.tensor([4, 1])), guidance=guidance) / 2 + 0.5
+    assert wanted.std() > 0.01
+    assert np.allclose(found.permute(0, 2, 3, 1).numpy(), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+def test_the_levels_are_those_that_the_scheduler_takes(spacing):
+    scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing)
+    levels = Levels(dict(scheduler.config))
+    scheduler.set_timesteps(7)
+    kept = scheduler.alphas_cumprod[scheduler.timesteps].double()
+    assert torch.allclose(levels.times(7)[:-1], ((1 - kept) / kept).sqrt()) and levels.times(7)[-1] == 0
+    assert torch.allclose(levels.timestep(levels.times(7)[:-1]), scheduler.timesteps.float(), atol=1e-4)
+
+
+def test_a_level_between_two_is_counted_between_them():
+    levels = Levels(dict(diffusers.DDPMScheduler().config))
+    between = (levels.sigma[300] * levels.sigma[301]).sqrt()
+    assert levels.timestep(between[None]).item() == pytest.approx(300.5, abs=1e-3)
+    assert levels.timestep(torch.tensor([0.0, 1e9])).tolist() == [0, 999]
+
+
+# --- as any other model ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_it_samples_and_denoises_and_each_row_stands_alone(folders, kind):
+    model = limner.load(folders[kind]).network
+    assert isinstance(model, Samples) and isinstance(model, Denoises)
+    condition = Condition(label=torch.tensor([0, 4, 2]), text=["a red car", "", "tree"])
+    together = model.sample(ImageRng(3, range(3)), condition, options_of(model, {"steps": 4, "guidance": 2.0}))
+    assert together.shape == (3, *model.data.shape) and together.abs().max() <= 1
+    for row in range(3):
+        alone = model.sample(
+            ImageRng(3, [row]), condition.rows(row, row + 1), options_of(model, {"steps": 4, "guidance": 2.0})
+        )
+        assert torch.allclose(alone, together[row : row + 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_saved_loaded_and_exported_it_makes_the_same_pictures(folders, kind, tmp_path):
+    """diffusers -> Limner -> its model folder, which needs nothing of the source -> diffusers -> Limner."""
+    first = limner.load(folders[kind])
+    first.save(tmp_path / "model")
+    second = limner.load(tmp_path / "model")
+    third = limner.load(second.export(tmp_path / "pipeline"))
+    options = {"steps": 3, **({"text": "red"} if kind == "text" else {})}
+    pictures = [trained.sample(2, seed=1, **options).images for trained in (first, second, third)]
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+    assert first.sha256 == second.sha256 == third.sha256 and first.data == second.data == third.data
+    assert str(folders[kind].parent) not in (tmp_path / "model" / "config.json").read_text()
+    with pytest.raises(ConfigError, match="already holds a pipeline"):
+        second.export(tmp_path / "pipeline")
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_library_loads_what_is_exported(folders, pipelines, kind, tmp_path):
+    limner.load(folders[kind]).export(tmp_path / "out")
+    again = type(pipelines[kind]).from_pretrained(tmp_path / "out", low_cpu_mem_usage=False)
+    for name, part in pipelines[kind].components.items():
+        if isinstance(part, torch.nn.Module):
+            for (key, one), (_, other) in zip(
+                part.state_dict().items(), getattr(again, name).state_dict().items(), strict=True
+            ):
+                assert torch.equal(one, other), (name, key)
+    if kind == "text":
+        assert again.tokenizer("a red car")["input_ids"] == pipelines[kind].tokenizer("a red car")["input_ids"]
+
+
+def batch_for(model, count=4):
+    image = torch.rand(count, *model.data.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    label = torch.arange(count) % max(1, len(model.data.classes))
+    return Batch(image, Condition(label=label if model.data.classes else None, text=["red", "tree", "", "car"]))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("finetune", ["unet", "none"])
+def test_fine_tuning_moves_the_network_that_denoises_and_nothing_else(folders, kind, finetune):
+    data = limner.load(folders[kind]).data
+    config = models.configure("diffusers", {"source": str(folders[kind]), "finetune": finetune})
+    model = models.build("diffusers", config, data)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    if finetune == "none":
+        assert model.phases() == {"model": []}
+        return
+    stepper(model).step(batch_for(model), 0, 0)
+    assert not any(module.training for part in (model.vae, model.text) if part is not None for module in part.modules())
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and {name.split(".")[0] for name in moved} == {"network"}
+
+
+def test_a_stressed_word_changes_the_picture(folders):
+    trained = limner.load(folders["text"])
+    plain, same, stressed = (
+        trained.sample(1, text=text, steps=3).images for text in ("red car", "red car", "(red:3) car")
+    )
+    assert np.array_equal(plain, same) and not np.array_equal(plain, stressed)
+
+
+def test_the_network_of_classes_must_be_told_one_or_has_a_row_for_none(folders, tmp_path):
+    pixel_pipeline(num_class_embeds=3).save_pretrained(tmp_path / "told")
+    told = limner.load(tmp_path / "told")
+    assert told.data.classes == ("0", "1", "2")
+    one, other = (told.sample(2, label=label, steps=2).images for label in ("0", "2"))
+    assert not np.array_equal(one, other)
+    with pytest.raises(ConfigError, match="must be told a class, 0 to 2"):
+        made(told.network, Condition())
+    free = limner.load(folders["classes"]).network
+    assert free.data.classes[:2] == ("kind 0", "kind 1") and free.null == 1000
+    nothing = made(free, Condition(label=torch.tensor([-1, -1])))
+    assert torch.equal(nothing, made(free, Condition())) and not torch.equal(
+        nothing, made(free, Condition(label=torch.tensor([0, 0])))
+    )
+
+
+# --- a new network --------------------------------------------------------------------------------------------------
+
+HELD = [
+    properties.same_seed_same_bits,
+    properties.alone_as_together,
+    properties.phases_own_everything,
+    properties.phases_keep_to_their_own,
+    properties.suggestions_are_read,
+    properties.learns_one_batch,
+    properties.hears_its_label,
+]
+
+
+@pytest.mark.parametrize("hold", HELD, ids=lambda hold: hold.__name__)
+def test_a_new_network_keeps_the_promises_of_every_model(hold, digits):
+    hold("diffusers", digits)
+
+
+def test_a_new_network_survives_saving_and_stopping(digits, tmp_path):
+    properties.survives_saving("diffusers", digits, tmp_path / "model")
+    properties.resumes_as_never_stopped("diffusers", digits, tmp_path)
+
+
+def test_a_new_network_that_is_not_conditional_keeps_to_itself(digits):
+    properties.keeps_to_itself("diffusers", digits)
+
+
+def test_a_misspelt_setting_is_refused():
+    properties.refuses_unknown_settings("diffusers")
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def copied(folder, target, part, **changes):
+    """A copy of a pipeline's folder with other settings in one JSON file of it; None removes the file."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    file = target / part
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return target
+
+
+REFUSED = {
+    "other networks": ("text", "model_index.json", {"vae": ["diffusers", "VQModel"]}, "vae=VQModel is not one"),
+    "a part too many": ("text", "model_index.json", {"controlnet": ["diffusers", "X"]}, "config.json cannot be read"),
+    "code of its own": ("pixels", "model_index.json", {"unet": ["my_pipeline", "Evil"]}, "unet=Evil is not one"),
+    "no network": ("pixels", "model_index.json", {"unet": [None, None]}, "has no unet or transformer"),
+    "levels of another kind": (
+        "pixels",
+        "scheduler/scheduler_config.json",
+        {"prediction_type": "flow"},
+        "predicts 'flow'",
+    ),
+    "thresholding": ("pixels", "scheduler/scheduler_config.json", {"thresholding": True}, "thresholds dynamically"),
+    "an unknown input": (
+        "text",
+        "unet/config.json",
+        {"addition_embed_type": "text_time"},
+        "addition_embed_type=text_time",
+    ),
+    "a mask beside the noise": ("text", "unet/config.json", {"in_channels": 9}, "takes 9 channels"),
+    "weights of another shape": (
+        "pixels",
+        "unet/config.json",
+        {"block_out_channels": [4, 16]},
+        "no weights that Limner",
+    ),
+    "settings of no network": (
+        "pixels",
+        "unet/config.json",
+        {"down_block_types": ["X", "Y"]},
+        "no weights that Limner",
+    ),
+    "no size": ("pixels", "unet/config.json", {"sample_size": None}, "names no sample_size"),
+}
+
+
+@pytest.mark.parametrize(("kind", "part", "changes", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_it_cannot_read_is_refused_by_name(folders, tmp_path, kind, part, changes, message):
+    with pytest.raises(ModelError, match=message):
+        limner.load(copied(folders[kind], tmp_path / "copy", part, **changes))
+
+
+def test_a_scheduler_without_betas_is_refused():
+    with pytest.raises(ModelError, match="EulerFlow.* has no betas"):
+        Levels({"_class_name": "EulerFlow", "num_train_timesteps": 1000})
+
+
+def test_weights_are_read_from_safetensors_alone(folders, tmp_path):
+    folder = copied(folders["pixels"], tmp_path / "copy", "unet/config.json")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save({}, weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(ModelError, match="safetensors"):
+        limner.load(folder)
+
+
+def test_a_damaged_description_in_a_model_folder_is_refused(folders):
+    components = limner.load(folders["pixels"]).network.config.parts
+    broken = components | {"unet": components["unet"] | {"block_out_channels": [3]}}
+    with pytest.raises(ModelError, match="describe no networks"):
+        models.build("diffusers", models.configure("diffusers", {"parts": broken}), DataSpec(3, 8, 8))
+
+
+def test_what_is_neither_folder_nor_id_is_said_to_be_missing_offline(monkeypatch, tmp_path):
+    from limner.api import imported
+
+    monkeypatch.setenv("LIMNER_OFFLINE", "1")
+    with pytest.raises(ModelError, match="owner/none is no folder, and LIMNER_OFFLINE is set"):
+        imported("owner/none")
+    with pytest.raises(ModelError, match="it has no model_index.json"):
+        imported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": 1}, "the data has 1 channels, and this model 3"),
+        ({"height": 18}, "use multiples of 4"),
+        ({"classes": tuple(map(str, range(1002)))}, "1002 classes, and this network knows 1001"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(folders, changes, message):
+    config = models.configure("diffusers", {"source": str(folders["classes"])})
+    with pytest.raises(ConfigError, match=message):
+        models.build("diffusers", config, DataSpec(**({"channels": 3, "height": 16, "width": 16} | changes)))
+
+
+def test_more_steps_than_levels_are_refused(folders):
+    with pytest.raises(ConfigError, match="trained at 1000 levels"):
+        limner.load(folders["pixels"]).sample(1, steps=1001)

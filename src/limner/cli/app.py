@@ -140,6 +140,30 @@ Examples
   limner advise photos --budget 2h --resolution 64 --models gan,latent-flow
 """,
     ),
+    "import": _Command(
+        "exchange:bring",
+        "limner import SOURCE [OPTIONS]",
+        "Turn a pretrained diffusers model into a model folder.",
+        """\
+SOURCE is a folder in diffusers format, or an id on the hub. Weights are read
+from safetensors alone, and none of its code is run. Fine-tuning starts from
+SOURCE itself: limner train diffusers DATA --set source=SOURCE
+
+Example
+  limner import google/ddpm-cifar10-32 --out models/ddpm
+""",
+    ),
+    "export": _Command(
+        "exchange:export",
+        "limner export RUN [OPTIONS]",
+        "Write a model in the layout of another library.",
+        """\
+The folder loads with diffusers. Models that were imported have that layout.
+
+Example
+  limner export models/ddpm --format diffusers --out for-others
+""",
+    ),
     "models": _Command(
         "models:models",
         "limner models [NAME] [OPTIONS]",

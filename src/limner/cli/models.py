@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 from cyclopts import Parameter
 
 from ..config import to_dict
+from ..errors import MissingExtra
 from .output import Answer, Common, lines
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def abilities(name: str) -> list[str]:
     from ..model import ABILITIES
     from ..types import DataSpec
 
-    small = models.build(name, models.configure(name, {}), DataSpec(channels=3, height=32, width=32))
+    try:
+        small = models.build(name, models.configure(name, {}), DataSpec(channels=3, height=32, width=32))
+    except MissingExtra:
+        return ["needs a package that is not installed: limner doctor"]
     return [ability for ability, protocol in ABILITIES.items() if isinstance(small, protocol)]
 
 

@@ -47,7 +47,7 @@ class PretrainedConfig:
     conditional: Literal["auto", "none"] = _help("auto: condition on classes, where the network knows any", "auto")
     condition_dropout: float = _help("share of images whose condition is hidden, for guidance", 0.1)
     text: Literal["none", "clip"] = _help("filled in from the source: what reads descriptions", "none")
-    components: dict[str, Any] = field(default_factory=dict, metadata={"help": "filled in: what the source is made of"})
+    parts: dict[str, Any] = field(default_factory=dict, metadata={"help": "filled in: what the source is made of"})
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -55,7 +55,7 @@ class PretrainedConfig:
         checks.shares(self, "condition_dropout")
         if not self.mults or min(self.mults) < 1:
             raise ConfigError(f"mults={self.mults} has no resolution or one without channels; use for example 1,2,2")
-        if not self.components and Path(self.source).is_dir():  # found again from whatever folder a run is resumed
+        if not self.parts and Path(self.source).is_dir():  # found again from whatever folder a run is resumed
             object.__setattr__(self, "source", str(Path(self.source).resolve()))
 
 
@@ -94,7 +94,7 @@ class Pretrained(Model):
             source=Path(config.source).name if Path(config.source).is_absolute() else config.source,
             conditional=config.conditional if classes else "none",
             text="none" if parts.text is None else "clip",
-            components=components,
+            parts=components,
         )
         super().__init__(settled, data)
         self.classes = classes  # rows of the network's table
@@ -108,6 +108,7 @@ class Pretrained(Model):
             )
         self.levels = Levels(components["scheduler"])
         self.path = self.levels.path
+        self.place: Tensor
         self.register_buffer("place", torch.zeros(()), persistent=False)  # knows the device
 
     def phases(self) -> Mapping[str, list[nn.Parameter]]:
@@ -171,7 +172,7 @@ class Pretrained(Model):
     # --- what it is told --------------------------------------------------------------------------------------------
 
     def _told(self, condition: Condition, count: int, *, hidden: Tensor | None = None) -> Told:
-        """What is known of `count` images, with that of the (B,) `hidden` ones kept back where the network allows it."""
+        """What is known of `count` images, with that of the (B,) `hidden` ones kept back if the network allows."""
         label, text = None, None
         if self.classes:
             label = self._label(condition.label if self.config.conditional == "auto" else None, count)
@@ -255,8 +256,8 @@ def clipped(denoiser: Denoiser, most: float) -> Denoiser:
 
 def _opened(config: PretrainedConfig, data: DataSpec) -> tuple[Components, Parts]:
     """The parts of a model: from its own description, from its source, or new."""
-    if config.components:
-        return config.components, pretrained_parts.built(config.components)
+    if config.parts:
+        return config.parts, pretrained_parts.built(config.parts)
     if config.source != NONE:
         folder = pretrained_parts.folder_of(config.source)
         components = pretrained_parts.described(folder)

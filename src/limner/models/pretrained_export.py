@@ -37,7 +37,7 @@ def pipeline_of(model: Model) -> Pipeline | None:
 
 
 def _of_pretrained(model: Pretrained) -> Pipeline:
-    components = model.config.components
+    components = model.config.parts
     networks: dict[str, nn.Module] = {pretrained_parts.network_name(components): model.network}
     if model.vae is not None:
         networks["vae"] = model.vae
@@ -49,7 +49,7 @@ def _of_pretrained(model: Pretrained) -> Pipeline:
     return Pipeline(networks, settings, _index(components, model.data.classes))
 
 
-def _index(components: Mapping[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
+def _index(components: pretrained_parts.Components, classes: tuple[str, ...]) -> dict[str, Any]:
     from diffusers import __version__ as version
 
     index: dict[str, Any] = {"_class_name": components["pipeline"], "_diffusers_version": version}

@@ -36,18 +36,22 @@ class Levels:
 
         name = config.get("_class_name", "")
         if "beta_start" not in config and config.get("trained_betas") is None:
-            raise ModelError(f"the scheduler {name!r} has no betas; Limner reads those of DDPM, DDIM, PNDM and their kin")
+            raise ModelError(
+                f"the scheduler {name!r} has no betas; Limner reads those of DDPM, DDIM, PNDM and their kin"
+            )
         if config.get("thresholding"):
             raise ModelError("the scheduler thresholds dynamically, which Limner does not; set thresholding to false")
         self.prediction: Prediction = config.get("prediction_type", "epsilon")
         if self.prediction not in get_args(Prediction):
-            raise ModelError(f"the scheduler predicts {self.prediction!r}; Limner reads {', '.join(get_args(Prediction))}")
+            raise ModelError(
+                f"the scheduler predicts {self.prediction!r}; Limner reads {', '.join(get_args(Prediction))}"
+            )
         self._scheduler = DDIMScheduler.from_config(_known(config, DDIMScheduler))
         kept = self._scheduler.alphas_cumprod.double().clamp(min=SMALLEST**2)
         self.sigma = ((1 - kept) / kept).sqrt()
         self.clip = float(config.get("clip_sample_range", 1.0)) if config.get("clip_sample", False) else None
-        ends = {"sigma_max": float(self.sigma[-1]), "sigma_min": float(self.sigma[0])}
-        self.path: Path = replace(paths.path("edm"), **ends)
+        lowest, highest = float(self.sigma[0]), float(self.sigma[-1])
+        self.path: Path = replace(paths.path("edm"), sigma_max=highest, sigma_min=lowest)
 
     def __len__(self) -> int:
         return len(self.sigma)
@@ -74,7 +78,7 @@ def scales(prediction: Prediction, sigma: Tensor) -> tuple[Tensor, Tensor]:
 
     epsilon        F is the noise (Ho et al. 2020, arXiv 2006.11239)
     sample         F is the image
-    v_prediction   F is alpha noise - s image, with alpha image + s noise as input (Salimans & Ho 2022, arXiv 2202.00512)
+    v_prediction   F is alpha noise - s image, of an input alpha image + s noise (Salimans & Ho 2022, arXiv 2202.00512)
     """
     if prediction == "epsilon":
         return torch.ones_like(sigma), -sigma

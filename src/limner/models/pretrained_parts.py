@@ -29,8 +29,9 @@ NETWORKS = {
 }
 _OTHERS = {"vae": ("AutoencoderKL",), "text_encoder": ("CLIPTextModel",)}
 _ASIDE = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
-_FILES = (INDEX, "scheduler/*.json", "tokenizer/*.json", "tokenizer/*.txt")
-_FILES += tuple(f"{part}/{file}" for part in (*NETWORKS, *_OTHERS) for file in ("config.json", "*.safetensors", "*.index.json"))
+_NETWORK_FILES = ("config.json", "*.safetensors", "*.index.json")
+_FILES = [INDEX, "scheduler/*.json", "tokenizer/*.json", "tokenizer/*.txt"]
+_FILES += [f"{part}/{file}" for part in (*NETWORKS, *_OTHERS) for file in _NETWORK_FILES]
 
 Components = dict[str, Any]
 
@@ -55,7 +56,7 @@ def folder_of(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source, allow_patterns=list(_FILES), local_files_only=offline()))
+        return Path(snapshot_download(source, allow_patterns=_FILES, local_files_only=offline()))
     except Exception as error:  # the client lets out errors of several libraries
         why = f"{OFFLINE} is set, and " if offline() else ""
         raise ModelError(
@@ -132,13 +133,15 @@ def check(parts: Components) -> None:
     for setting in ("class_embed_type", "addition_embed_type", "encoder_hid_dim_type"):
         if network.get(setting):
             raise ModelError(f"the network has {setting}={network[setting]}, an input that Limner does not give")
-    reads = network.get("_class_name") == "UNet2DConditionModel"
-    if reads != ("text_encoder" in parts):
-        raise ModelError(f"the network {'reads' if reads else 'does not read'} a text, and there is {'no' if reads else 'a'} text encoder")
-    if "vae" in parts and network["in_channels"] != parts["vae"]["latent_channels"]:
+    reads, encoded = network.get("_class_name") == "UNet2DConditionModel", "text_encoder" in parts
+    if reads != encoded:
+        which = "reads texts, and there is no" if reads else "reads no text, and there is a"
+        raise ModelError(f"the network {which} text encoder")
+    given = parts["vae"]["latent_channels"] if "vae" in parts else network["in_channels"]
+    if network["in_channels"] != given:
         raise ModelError(
-            f"the network takes {network['in_channels']} channels, the autoencoder gives {parts['vae']['latent_channels']}; "
-            "networks that take a mask or an image beside the noise are not read"
+            f"the network takes {network['in_channels']} channels, the autoencoder gives {given}; networks that take "
+            "a mask or an image beside the noise are not read"
         )
 
 
@@ -194,7 +197,9 @@ def built(parts: Components) -> Parts:
             vae = _class("vae").from_config(_settings(parts["vae"])) if "vae" in parts else None
             text = ClipText(_tower(parts["text_encoder"]), parts["tokenizer"]) if "text_encoder" in parts else None
     except Exception as error:  # each network has its own way to refuse a setting
-        raise ModelError(f"the configs of this {parts['pipeline']} describe no networks: {_first_line(error)}") from error
+        raise ModelError(
+            f"the configs of this {parts['pipeline']} describe no networks: {_first_line(error)}"
+        ) from error
     return _ready(network, vae, text)
 
 
@@ -273,7 +278,12 @@ def _tokenizer(folder: Path) -> dict[str, Any]:
         found: Any = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         settings = _json(folder / "tokenizer_config.json")
         length = min(int(found.model_max_length), int(settings.get("model_max_length", 77)))
-        return {"json": found.backend_tokenizer.to_str(), "pad": found.pad_token_id, "length": length, "config": settings}
+        return {
+            "json": found.backend_tokenizer.to_str(),
+            "pad": found.pad_token_id,
+            "length": length,
+            "config": settings,
+        }
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder} holds no tokenizer of CLIP: {_first_line(error)}") from error
 

@@ -60,7 +60,7 @@ def export(model: Model, folder: Path) -> Path:
     pipeline = pipeline_of(model)
     if pipeline is None:
         raise NotAble(
-            f"{model.name!r} has no counterpart in diffusers; imported models have, and U-Nets of pixels without conditions"
+            f"{model.name!r} has no counterpart in diffusers; imported models have, and `flow` of pixels without conditions"
         )
     for name, make in _files(pipeline):
         target = folder / name
