@@ -132,6 +132,8 @@ def test_a_model_learns_what_captions_mean(captioned, tmp_path, text):
         made = again.sample(4, text=f"a {name} square", steps=8, guidance=1.5).images.reshape(-1, 3).mean(0)
         assert made.argmax() == channel, (name, made)
     assert trained.loaded.bank.text is not None and set(trained.loaded.bank.text) >= {"a red square"}
+    again.save(tmp_path / "shared", captions=False)
+    assert limner.load(tmp_path / "shared").loaded.bank.text is None
     recipe = again.sample(1, text="a (red:1.3) square", steps=4)
     assert recipe.settings[0]["text"] == "a (red:1.3) square"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,9 @@ from .data.fill import Progress
 from .errors import ConfigError, DataError
 from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
-from .model import Encodes
+from .model import Denoises, Encodes
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, exchange, generate, interpolate, reconstruct
+from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct
 from .training import checkpoint
 from .training.folder import RunFolder
 from .training.settings import TrainConfig
@@ -134,6 +134,7 @@ class Recipe:
     """What makes a sampled picture again; every one carries its own as PNG text.
 
     weights   as given to `load`; None for those that the run chose
+    guide     hash of the model that it was guided by, if any
     """
 
     index: int
@@ -146,6 +147,7 @@ class Recipe:
     attributes: dict[str, str | float | bool | list[str]] | None = None
     text: str | None = None
     weights: Literal["raw", "ema_short", "ema_long"] | None = None
+    guide: str | None = None
 
     def __post_init__(self) -> None:
         if self.index < 0:
@@ -226,14 +228,16 @@ class Trained:
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
         text: str | None = None,
+        guide: Trained | None = None,
         **options: Any,
     ) -> Pictures:
         """Pictures first … first + n - 1 of `seed`; picture k is the same however many are made with it.
 
         text      what the pictures shall show, for models that read; "a (red:1.4) apple" stresses red
+        guide     a weaker model of the same kind, such as an earlier checkpoint: `guidance` pushes away from it
         options   the model's own (temperature, truncation, density …; see `limner models NAME`)
         """
-        asked: dict[str, Any] = {"label": label, "attributes": attributes, "text": text}
+        asked: dict[str, Any] = {"label": label, "attributes": attributes, "text": text, "guide": guide}
         parts = [*self.stream(n, seed=seed, first=first, **asked, **options)]
         return Pictures(np.concatenate([part.images for part in parts]), sum((part.settings for part in parts), ()))
 
@@ -246,6 +250,7 @@ class Trained:
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
         text: str | None = None,
+        guide: Trained | None = None,
         **options: Any,
     ) -> Iterator[Pictures]:
         """As `sample`, a few pictures at a time, in bounded memory."""
@@ -261,21 +266,25 @@ class Trained:
             attributes=attributes,
             text=text,
             options=chosen,
+            guide=None if guide is None else guide.network,
         )
         asked = {"label": label, "attributes": dict(attributes) if attributes else None, "text": text}
-        common = asked | {"weights": self._weights, "options": asdict(chosen)}
+        asked["guide"] = None if guide is None else guide.sha256
+        common: dict[str, Any] = asked | {"weights": self._weights, "options": asdict(chosen)}
         for indices, images in tiles:
             settings = tuple(self._setting(index, seed, common) for index in indices)
             yield Pictures(to_uint8(images.numpy()), settings)
 
-    def remake(self, recipe: Recipe) -> Pictures:
+    def remake(self, recipe: Recipe, *, guide: Trained | None = None) -> Pictures:
         """The picture of a recipe, bit-equal on the same device; raises ConfigError when another model made it."""
+        if recipe.guide != (None if guide is None else guide.sha256):
+            raise ConfigError(f"the picture was made with the guide {(recipe.guide or 'none')[:10]}; give the same")
         if recipe.model_sha256 != self.sha256:
             raise ConfigError(
                 f"the picture was made by {recipe.model} {recipe.model_sha256[:10]}, "
                 f"but this is {self.name} {self.sha256[:10]}; load the model that made it"
             )
-        asked = {"label": recipe.label, "attributes": recipe.attributes, "text": recipe.text}
+        asked = {"label": recipe.label, "attributes": recipe.attributes, "text": recipe.text, "guide": guide}
         return self.sample(seed=recipe.seed, first=recipe.index, **asked, **recipe.options)  # type: ignore[arg-type]
 
     def reconstruct(self, images: np.ndarray, condition: Condition | None = None) -> Pictures:
@@ -284,6 +293,76 @@ class Trained:
         return Pictures(
             to_uint8(rebuilt.numpy()), tuple({"index": k, "task": "reconstruct"} for k in range(len(images)))
         )
+
+    def edit(
+        self,
+        images: np.ndarray,
+        *,
+        strength: float = 0.6,
+        seed: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """(N, H, W, C) uint8 of the model's shape -> a variation of each, by models that denoise.
+
+        strength   in (0, 1]: near 0 keeps a picture, 1 forgets it
+        seed       picture k of another seed is another variation of image k
+        What is not asked for is left open.
+        """
+        given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        made = edit.variations(self.network, given, told, strength=strength, seed=seed, options=chosen)
+        return self._edited(made, "edit", seed, asked | {"strength": strength, "options": asdict(chosen)})
+
+    def inpaint(
+        self,
+        images: np.ndarray,
+        masks: np.ndarray,
+        *,
+        seed: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """(N, H, W, C) uint8 -> the same with their holes filled, by models that denoise; the rest stays bit-equal.
+
+        masks   (N, H, W) bool: True in the hole; or uint8, where 128 and above is
+        """
+        given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
+        holes = torch.from_numpy(masks >= 128 if masks.dtype == np.uint8 else masks.astype(bool))[:, None]
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        made = edit.inpaint(self.network, given, holes, told, seed=seed, options=chosen)
+        return self._edited(made, "inpaint", seed, asked | {"options": asdict(chosen)})
+
+    def compose(
+        self,
+        descriptions: Sequence[Mapping[str, Any]],
+        n: int = 1,
+        *,
+        weights: Sequence[float | np.ndarray] | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> Pictures:
+        """`n` pictures that obey several descriptions at once, by models that denoise.
+
+        descriptions   of each, what `sample` takes: {"label": …, "attributes": {…}, "text": …}
+        weights        for each a number (1 unless given), or an (H, W) map of 0 to 1: the region that it describes
+        """
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = [edit.described(self.network, 1, **asked) for asked in descriptions]
+        shares = None
+        if weights is not None:
+            shares = [torch.from_numpy(one) if isinstance(one, np.ndarray) else float(one) for one in weights]
+        made = edit.compose(self.network, told, range(n), weights=shares, seed=seed, options=chosen)
+        words = ["region" if isinstance(one, Tensor) else one for one in shares or [1.0] * len(told)]
+        parts = [dict(asked) for asked in descriptions]
+        settings = {"descriptions": parts, "weights": words, "options": asdict(chosen)}
+        return self._edited(made, "compose", seed, settings)
 
     def interpolate(
         self, *, seed: int = 0, n: int = 2, steps: int = 8, images: np.ndarray | None = None, **options: Any
@@ -318,13 +397,22 @@ class Trained:
         ]
         return Pictures(to_uint8(rows.flatten(0, 1).numpy()), tuple(settings))
 
-    def save(self, folder: str | Path) -> None:
-        """Write the model folder: what another machine needs to load it, and nothing else."""
-        bundle.save(self._loaded, Path(folder))
+    def save(self, folder: str | Path, *, captions: bool = True) -> None:
+        """Write the model folder: what another machine needs to load it, and nothing else.
+
+        captions   whether those training captions go along that pictures are drawn from when no text is given
+        """
+        loaded = self._loaded
+        bundle.save(loaded if captions else replace(loaded, bank=replace(loaded.bank, text=None)), Path(folder))
 
     def export(self, folder: str | Path) -> Path:
         """Write the model in the layout of diffusers; raises NotAble for one that has no counterpart there."""
         return exchange.export(self.network, Path(folder))
+
+    def _edited(self, made: Tensor, task: str, seed: int, common: Mapping[str, Any]) -> Pictures:
+        """Finished pictures of a task, each with what it was made by."""
+        settings = tuple(self._setting(index, seed, {"task": task, **common}) for index in range(len(made)))
+        return Pictures(to_uint8(made.numpy()), settings)
 
     def _latents(
         self, n: int, seed: int, images: np.ndarray | None, options: Mapping[str, Any]
