@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from ..model import Model
-from . import pretrained_parts
+from . import pretrained_parts, unet_export
+from .diffusion import Diffusion
 from .pretrained import Pretrained
+from .unet_export import Pipeline
 
 _LIBRARY = {"text_encoder": "transformers", "tokenizer": "transformers"}
 _MADE = {"transformer": "DiTTransformer2DModel", "tokenizer": "CLIPTokenizer"}
 
 
-@dataclass(frozen=True)
-class Pipeline:
-    """A pipeline in parts.
-
-    networks   folder -> a network of the library
-    settings   file -> its text, or JSON
-    index      JSON of the file that names the parts
-    """
-
-    networks: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    index: Mapping[str, Any]
-
-
 def pipeline_of(model: Model) -> Pipeline | None:
     """The model as a pipeline; None where there is no counterpart."""
-    return _of_pretrained(model) if isinstance(model, Pretrained) else None
+    if isinstance(model, Pretrained):
+        return _of_pretrained(model)
+    return unet_export.pipeline_of(model) if isinstance(model, Diffusion) else None
 
 
 def _of_pretrained(model: Pretrained) -> Pipeline:

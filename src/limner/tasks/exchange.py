@@ -16,7 +16,8 @@ from ..bundle import Bundle
 from ..errors import ConfigError, NotAble
 from ..model import Model
 from ..models import pretrained_parts
-from ..models.pretrained_export import Pipeline, pipeline_of
+from ..models.pretrained_export import pipeline_of
+from ..models.unet_export import Pipeline
 from ..types import Condition, DataSpec
 
 _CLASSES = 256  # of which pictures are drawn when none is asked for
@@ -60,7 +61,8 @@ def export(model: Model, folder: Path) -> Path:
     pipeline = pipeline_of(model)
     if pipeline is None:
         raise NotAble(
-            f"{model.name!r} has no counterpart in diffusers; imported models have, and `flow` of pixels without conditions"
+            f"{model.name!r} has no counterpart in diffusers; imported models have one, and `flow` of pixels where it "
+            "was trained with conditional=none or on data without classes"
         )
     for name, make in _files(pipeline):
         target = folder / name
