@@ -138,6 +138,15 @@ def test_a_model_learns_what_captions_mean(captioned, tmp_path, text):
     assert recipe.settings[0]["text"] == "a (red:1.3) square"
 
 
+@pytest.mark.parametrize("model", ["vae", "ae", "gan", "token-lm"])
+@pytest.mark.parametrize("text", ["own", "minilm"])
+def test_other_families_hear_captions_too(captioned, tmp_path, model, text):
+    config = {"width": 8, "text": text} | ({"first_config": {"width": 8}} if model == "token-lm" else {})
+    trained = api.train(model, captioned, out=tmp_path / "run", config=config, **{**QUIET, "steps": 12})
+    red, blue, again = (trained.sample(8, text=f"a {name} square").images for name in ("red", "blue", "red"))
+    assert np.array_equal(red, again) and not np.array_equal(red, blue)
+
+
 def test_text_is_refused_where_it_means_nothing(captioned, tmp_path):
     with pytest.raises(ConfigError, match="captions"):
         train(tmp_path / "run", "text-flow", config={"first": "none", "backbone": "mlp"})

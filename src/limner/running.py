@@ -228,7 +228,7 @@ def _inner(job: Job, config: Any, folder: RunFolder, share: float) -> Job:
 
 _SHARE = 0.25  # of the run's length, for the first stage of a model that does not say
 # what a first stage takes over from the run: the rest is as suits its model
-_SHARED = ("seed", "precision", "device", "checkpoint_every", "preview_every", "keep", "tensorboard")
+_SHARED = ("seed", "precision", "channels_last", "device", "checkpoint_every", "preview_every", "keep", "tensorboard")
 
 
 def _lengths(train: TrainConfig, share: float) -> tuple[dict[str, Any], dict[str, Any]]:

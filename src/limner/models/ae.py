@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.autoencoder import NetworkName, Plan
-from ..nn.condition import ConditionEncoder, hide, unconditional
+from ..nn.condition import hide
 from ..nn.density import LatentDensities
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
+from .conditioning import ConditionRows
 
 
 def _help(text: str, default: Any) -> Any:
@@ -38,6 +39,7 @@ class AutoencoderConfig:
     noise: float = _help("standard deviation of the noise on what the encoder sees; the image spans -1 to 1", 0.0)
     mask: float = _help("share of the pixels that the encoder sees as grey", 0.0)
     mixture_components: int = _help("Gaussians in the mixture fitted to the latents", 10)
+    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
     conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
     condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
 
@@ -67,7 +69,7 @@ class Autoencoder(Model):
 
     def __init__(self, config: AutoencoderConfig, data: DataSpec) -> None:
         super().__init__(config, data)
-        self.conditions = ConditionEncoder(data if config.conditional == "auto" else unconditional(data))
+        self.conditions = ConditionRows(data, conditional=config.conditional, text=config.text)
         plan = Plan(config.network, data, self.conditions.width, config.width, config.depth)
         self.encoder, self.decoder = plan.encoder(config.latent), plan.decoder(config.latent)
         self.densities = LatentDensities(config.latent, config.mixture_components)
@@ -116,7 +118,7 @@ class Autoencoder(Model):
         return 2 * torch.atanh(image.clamp(-0.998, 0.998)) if self.config.loss == "bernoulli" else image
 
     def _encode(self, condition: Condition, rows: int) -> Tensor:
-        return self.conditions(condition, rows, next(self.parameters()).device)
+        return self.conditions(condition, rows, next(self.decoder.parameters()).device)
 
     # --- use --------------------------------------------------------------------------------------------------------
 

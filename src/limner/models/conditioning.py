@@ -70,3 +70,26 @@ class Conditioning(nn.Module):
             return Known(vector)
         tokens, mask = self.text(texts or [""] * len(vector), self.place.device, emphasis)
         return Known(torch.cat([vector, pooled(tokens, mask)], dim=1), (tokens, mask))
+
+
+class ConditionRows(nn.Module):
+    """A condition as one row of numbers an image: classes and attributes, and beside them the mean of its text.
+
+    width   length of a row; a text that is not given is zeros, like every other unknown
+    """
+
+    def __init__(self, data: DataSpec, *, conditional: Literal["auto", "none"], text: str = NONE) -> None:
+        super().__init__()
+        self.rows = ConditionEncoder(data if conditional == "auto" else unconditional(data))
+        self.text = None if text == NONE else text_encoder(text, data)
+        self.width = self.rows.width + (0 if self.text is None else self.text.width)
+
+    def forward(self, condition: Condition, rows: int, device: torch.device | str) -> Tensor:
+        """(rows, width) float32."""
+        known = self.rows(condition, rows, device)
+        if self.text is None:
+            return known
+        if condition.text is None:
+            return torch.cat([known, known.new_zeros(rows, self.text.width)], dim=1)
+        read = pooled(*self.text(condition.text, torch.device(device), condition.emphasis))
+        return torch.cat([known, read], dim=1)

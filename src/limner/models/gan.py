@@ -22,7 +22,7 @@ from ..losses.adversarial import OBJECTIVES, ObjectiveName, accuracy
 from ..losses.penalties import clip_weights, one_centred, zero_centred
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.blocks import Blueprint, Norm
-from ..nn.condition import ConditionEncoder, hide, unconditional
+from ..nn.condition import hide
 from ..nn.diffaugment import Augmentation, augment
 from ..nn.discriminators import DISCRIMINATORS, DiscriminatorName
 from ..nn.generators import GENERATORS, GeneratorName
@@ -30,6 +30,7 @@ from ..nn.resolution import check_divisible
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
+from .conditioning import ConditionRows
 
 Judge = Callable[[Tensor], Tensor]  # (B, C, H, W) -> (B,) logits
 SMALLEST = 4  # the side that an image is halved down to, when the depth is left open
@@ -63,6 +64,7 @@ class GANConfig:
     instance_noise_images: int = _help("images after which that noise has faded away", 200_000)
     augment: tuple[Augmentation, ...] = _help("changes to all that the discriminator sees, for little data", ())
     n_critic: int = _help("discriminator steps for each generator step", 1)
+    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
     conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
     condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
 
@@ -98,7 +100,7 @@ class GAN(Model):
     def __init__(self, config: GANConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.objective = OBJECTIVES[config.objective]
-        self.conditions = ConditionEncoder(data if config.conditional == "auto" else unconditional(data))
+        self.conditions = ConditionRows(data, conditional=config.conditional, text=config.text)
         self.generator = GENERATORS[config.generator](self._blueprint(config.generator_norm))
         self.discriminator = DISCRIMINATORS[config.discriminator](
             self._blueprint(config.discriminator_norm, dropout=config.dropout, spectral_norm=config.spectral_norm)
@@ -121,7 +123,7 @@ class GAN(Model):
     def phases(self) -> Mapping[str, list[nn.Parameter]]:
         return {
             "discriminator": list(self.discriminator.parameters()),
-            "generator": list(self.generator.parameters()),
+            "generator": [*self.generator.parameters(), *self.conditions.parameters()],
         }
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class GAN(Model):
 
     def _encode(self, condition: Condition, rows: int) -> Tensor:
         """(rows, W)."""
-        return self.conditions(condition, rows, next(self.parameters()).device)
+        return self.conditions(condition, rows, next(self.generator.parameters()).device)
 
     def training_defaults(self) -> dict[str, Any]:
         """The settings published with these parts, or found by trial where they train faster: see _optimisers."""

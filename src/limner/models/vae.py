@@ -21,12 +21,13 @@ from ..losses.likelihood import binarize
 from ..losses.observation import LikelihoodName, observation
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.autoencoder import NetworkName, Plan
-from ..nn.condition import ConditionEncoder, hide, unconditional
+from ..nn.condition import hide
 from ..nn.density import LatentDensities
 from ..nn.prior import CouplingPrior, NormalPrior, PriorName
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
+from .conditioning import ConditionRows
 
 ACTIVE = 0.01  # variance of a dimension's posterior mean over images, above which it is in use (Burda et al. 2015)
 SCORE_PIXELS = 1 << 20  # pixels decoded at once when scoring: 4 MiB for each tensor of that size, to stay in the cache
@@ -59,6 +60,7 @@ class VAEConfig:
     capacity_images: int = _help("images over which the capacity rises from 0", 1_000_000)
     free_bits: float = _help("nats that each latent dimension may hold at no cost", 0.0)
     mixture_components: int = _help("Gaussians in the mixture fitted to the latents", 10)
+    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
     conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
     condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
 
@@ -95,7 +97,7 @@ class VAE(Model):
 
     def __init__(self, config: VAEConfig, data: DataSpec) -> None:
         super().__init__(config, data)
-        self.conditions = ConditionEncoder(data if config.conditional == "auto" else unconditional(data))
+        self.conditions = ConditionRows(data, conditional=config.conditional, text=config.text)
         plan = Plan(config.network, data, self.conditions.width, config.width, config.depth)
         self.encoder, self.decoder = plan.encoder(2 * config.latent), plan.decoder(config.latent)
         self.observation = observation(config.likelihood, data.channels)
