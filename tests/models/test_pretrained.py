@@ -11,9 +11,9 @@ from runs import stepper
 import limner
 from limner import models
 from limner.errors import ConfigError, ModelError
-from limner.model import Denoises, Samples
+from limner.model import Denoises, Samples, Step
 from limner.models.pretrained_levels import Levels, scales, target
-from limner.rng import ImageRng
+from limner.rng import ImageRng, StepRng
 from limner.tasks.generate import options_of
 from limner.types import Batch, Condition, DataSpec
 
@@ -281,7 +281,50 @@ def test_the_library_loads_what_is_exported(folders, pipelines, kind, tmp_path):
 def batch_for(model, count=4):
     image = torch.rand(count, *model.data.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     label = torch.arange(count) % max(1, len(model.data.classes))
-    return Batch(image, Condition(label=label if model.data.classes else None, text=["red", "tree", "", "car"]))
+    texts = ["red", "tree", "", "car"] * (count // 4)
+    return Batch(image, Condition(label=label if model.data.classes else None, text=texts))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_loss_is_that_of_the_librarys_training(folders, pipelines, kind):
+    """The error of what is predicted, in the autoencoder's scaled latents, at levels and with noise that are drawn."""
+    data = limner.load(folders[kind]).data
+    config = models.configure("diffusers", {"source": str(folders[kind]), "condition_dropout": 0.5})
+    model, pipe = models.build("diffusers", config, data).train(), pipelines[kind]
+    batch, (ours, theirs) = batch_for(model, 8), (StepRng(0, 0, start=0, stop=8, total=8) for _ in range(2))
+    loss = next(model.losses(batch, Step(0, 0, ours)))
+    timestep, noise, hidden = theirs.integers(1000), theirs.normal(*model.space_shape), theirs.uniform() < 0.5
+    assert hidden.any() and not hidden.all()
+    inputs, network, space = {}, getattr(pipe, "transformer", None) or pipe.unet, batch.image
+    if kind != "pixels":
+        space = pipe.vae.encode(batch.image).latent_dist.mean * pipe.vae.config.scaling_factor
+    if kind == "text":
+        texts = ["" if gone else text for text, gone in zip(batch.condition.text, hidden, strict=True)]
+        tokens = pipe.tokenizer(texts, padding="max_length", max_length=12, truncation=True, return_tensors="pt")
+        inputs["encoder_hidden_states"] = pipe.text_encoder(tokens["input_ids"])[0]
+    if kind == "classes":
+        inputs["class_labels"] = batch.condition.label.masked_fill(hidden, 1000)
+    noisy = pipe.scheduler.add_noise(space, noise, timestep)
+    with torch.no_grad():
+        predicted = network(noisy, timestep=timestep, **inputs).sample[:, : space.shape[1]]
+    assert torch.allclose(loss.value, (predicted - noise).square().mean(), rtol=1e-4)
+    low, high = (loss.terms()[name].item() for name in ("low_noise", "high_noise"))
+    assert low != high and (low + high) / 2 == pytest.approx(loss.value.item(), rel=1e-4)  # four rows each
+
+
+def test_latents_are_shifted_and_scaled_and_back(tmp_path):
+    """Some autoencoders say where the middle of their latents is."""
+    pipeline = class_pipeline()
+    pipeline.vae.register_to_config(shift_factor=0.4, scaling_factor=1.7)
+    pipeline.save_pretrained(tmp_path / "shifted")
+    model = limner.load(tmp_path / "shifted").network
+    image = batch_for(model).image
+    with torch.no_grad():
+        latent = pipeline.vae.encode(image).latent_dist.mean
+        assert torch.allclose(model.enter(image), (latent - 0.4) * 1.7, atol=1e-6)
+        assert torch.allclose(
+            model.leave((latent - 0.4) * 1.7), pipeline.vae.decode(latent).sample.clamp(-1, 1), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -156,7 +156,7 @@ class Pretrained(Model):
         predicted = self._predicted(image + by_row(sigma) * noise, sigma, timestep, told)
         wanted = target(self.levels.prediction, image, noise, sigma)
         loss = (predicted - wanted).square().flatten(1).mean(1)  # (B,)
-        low = timestep < len(self.levels) // 2
+        low = timestep <= timestep.median()
         yield Loss("model", loss.mean(), lambda: {"low_noise": loss[low].mean(), "high_noise": loss[~low].mean()})
 
     def _predicted(self, x: Tensor, sigma: Tensor, timestep: Tensor, told: Told) -> Tensor:

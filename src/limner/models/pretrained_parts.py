@@ -192,7 +192,7 @@ def built(parts: Components) -> Parts:
     check(parts)
     name = network_name(parts)
     try:
-        with _quiet():
+        with quiet():
             network = _class(name, parts[name]).from_config(_settings(parts[name]))
             vae = _class("vae").from_config(_settings(parts["vae"])) if "vae" in parts else None
             text = ClipText(_tower(parts["text_encoder"]), parts["tokenizer"]) if "text_encoder" in parts else None
@@ -217,7 +217,7 @@ def loaded(folder: Path, parts: Components) -> Parts:
     whole = {**options, "low_cpu_mem_usage": False}  # the other way needs one more package
     name = network_name(parts)
     try:
-        with _quiet():
+        with quiet():
             network = _class(name, parts[name]).from_pretrained(folder, subfolder=name, **whole)
             vae = _class("vae").from_pretrained(folder, subfolder="vae", **whole) if "vae" in parts else None
             text = None
@@ -303,13 +303,20 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's progress bars and advice."""
-    from diffusers.utils import logging
+def quiet() -> Iterator[None]:
+    """Without the progress bars and the advice of the two libraries."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
+    both: tuple[Any, Any] = (of_diffusers, of_transformers)
+    found = [(logging, logging.get_verbosity(), logging.is_progress_bar_enabled()) for logging in both]
+    for logging, _, _ in found:
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for logging, level, bars in found:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()

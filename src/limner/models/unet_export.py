@@ -46,7 +46,7 @@ def pipeline_of(model: Diffusion) -> Pipeline | None:
     require("diffusers", EXTRA)
     from diffusers import UNet2DModel, __version__
 
-    unet = UNet2DModel(**settings(config, model.data.shape))
+    unet: Any = UNet2DModel(**settings(config, model.data.shape))
     unet.load_state_dict(renamed(model.network))
     named = "FlowMatchEulerDiscreteScheduler"
     scheduler = {"_class_name": named, "num_train_timesteps": STEPS, "shift": 1.0}
@@ -100,9 +100,9 @@ _Layer = tuple[str, Mapping[str, Tensor]]  # its place in the library's network,
 
 def _layers(unet: UNet) -> Iterator[_Layer]:
     """Every layer that has weights."""
-    embedding = unet.levels[0].layers
-    yield "time_embedding.linear_1", embedding[0].state_dict()  # type: ignore[index]
-    yield "time_embedding.linear_2", embedding[2].state_dict()  # type: ignore[index]
+    embedding: Any = unet.levels[0].layers
+    yield "time_embedding.linear_1", embedding[0].state_dict()
+    yield "time_embedding.linear_2", embedding[2].state_dict()
     yield "conv_in", unet.first.state_dict()
     yield from _levels("down_blocks", unet.down, "downsamplers.0.conv")
     yield from _block("mid_block", 0, unet.middle[0])

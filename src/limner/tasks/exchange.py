@@ -75,7 +75,8 @@ def _files(pipeline: Pipeline) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """(name, function that makes its bytes) of every file of a pipeline, a network at a time."""
     for part, module in pipeline.networks.items():
         with TemporaryDirectory() as place:
-            module.save_pretrained(place)
+            with pretrained_parts.quiet():
+                module.save_pretrained(place)
             for path in sorted(Path(place).iterdir()):
                 yield f"{part}/{path.name}", path.read_bytes
     texts: dict[str, Any] = {**pipeline.settings, pretrained_parts.INDEX: pipeline.index}
