@@ -1,6 +1,7 @@
 """Pretrained models in diffusers format: tiny random pipelines made here, with the library itself as the oracle."""
 
 import json
+from fnmatch import fnmatch
 
 import numpy as np
 import properties
@@ -10,6 +11,7 @@ from runs import stepper
 
 import limner
 from limner import models
+from limner.api import imported
 from limner.errors import ConfigError, ModelError
 from limner.model import Denoises, Samples, Step
 from limner.models.pretrained_levels import Levels, scales, target
@@ -265,6 +267,34 @@ def test_saved_loaded_and_exported_it_makes_the_same_pictures(folders, kind, tmp
 
 
 @pytest.mark.parametrize("kind", MAKERS)
+def test_from_the_hub_it_takes_the_files_that_it_needs_and_no_others(folders, kind, tmp_path, monkeypatch):
+    """With another set of weights beside the one that is wanted, and an older tokenizer, in files of its own."""
+    shelf = limner.load(folders[kind]).export(tmp_path / "shelf")
+    names = [str(path.relative_to(shelf)) for path in shelf.rglob("*.safetensors")]
+    spare = {name.replace(".safetensors", end) for name in names for end in (".fp16.safetensors", ".bin")}
+    for name in spare:
+        (shelf / name).write_bytes(b"not to be fetched")
+    (shelf / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
+
+    def download(source, *, allow_patterns, local_files_only):
+        assert source == "owner/name" and not local_files_only
+        files = [path for path in shelf.rglob("*") if path.is_file()]
+        for path in (path for path in files if any(fnmatch(path.relative_to(shelf), one) for one in allow_patterns)):
+            place = tmp_path / "cache" / path.relative_to(shelf)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+        return str(tmp_path / "cache")
+
+    monkeypatch.delenv("LIMNER_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    found, options = imported("owner/name"), {"text": "a red car"} if kind == "text" else {}
+    assert found.about["source"] == "owner/name" and found.sha256 == limner.load(folders[kind]).sha256
+    assert not [name for name in spare if (tmp_path / "cache" / name).exists()]
+    pictures = [one.sample(1, steps=2, **options).images for one in (found, limner.load(folders[kind]))]
+    assert np.array_equal(*pictures)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
 def test_the_library_loads_what_is_exported(folders, pipelines, kind, tmp_path):
     limner.load(folders[kind]).export(tmp_path / "out")
     again = type(pipelines[kind]).from_pretrained(tmp_path / "out", low_cpu_mem_usage=False)
@@ -310,6 +340,19 @@ def test_the_loss_is_that_of_the_librarys_training(folders, pipelines, kind):
     assert torch.allclose(loss.value, (predicted - noise).square().mean(), rtol=1e-4)
     low, high = (loss.terms()[name].item() for name in ("low_noise", "high_noise"))
     assert low != high and (low + high) / 2 == pytest.approx(loss.value.item(), rel=1e-4)  # four rows each
+
+
+def test_training_draws_from_nothing_but_its_own_source(folders):
+    """The library's DiT drops labels with torch's global generator, unless it is told not to."""
+    model = models.build(
+        "diffusers", models.configure("diffusers", {"source": str(folders["classes"])}), DataSpec(3, 16, 16)
+    )
+    found = set()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        rng = StepRng(0, 0, start=0, stop=8, total=8)
+        found.add(next(model.train().losses(batch_for(model, 8), Step(0, 0, rng))).value.item())
+    assert len(found) == 1
 
 
 def test_latents_are_shifted_and_scaled_and_back(tmp_path):
@@ -476,8 +519,6 @@ def test_a_damaged_description_in_a_model_folder_is_refused(folders):
 
 
 def test_what_is_neither_folder_nor_id_is_said_to_be_missing_offline(monkeypatch, tmp_path):
-    from limner.api import imported
-
     monkeypatch.setenv("LIMNER_OFFLINE", "1")
     with pytest.raises(ModelError, match="owner/none is no folder, and LIMNER_OFFLINE is set"):
         imported("owner/none")

@@ -29,7 +29,12 @@ NETWORKS = {
 }
 _OTHERS = {"vae": ("AutoencoderKL",), "text_encoder": ("CLIPTextModel",)}
 _ASIDE = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
-_NETWORK_FILES = ("config.json", "*.safetensors", "*.index.json")
+_WEIGHTS = ("diffusion_pytorch_model", "model")  # without others of the same networks: .fp16, .non_ema …
+_NETWORK_FILES = [
+    "config.json",
+    "*.index.json",
+    *(f"{name}{end}.safetensors" for name in _WEIGHTS for end in ("", "-*-of-*")),
+]
 _FILES = [INDEX, "scheduler/*.json", "tokenizer/*.json", "tokenizer/*.txt"]
 _FILES += [f"{part}/{file}" for part in (*NETWORKS, *_OTHERS) for file in _NETWORK_FILES]
 
