@@ -3,6 +3,8 @@
 import pytest
 from commands import limner
 
+from limner.errors import MissingExtra
+
 diffusers = pytest.importorskip("diffusers")
 
 
@@ -44,3 +46,13 @@ def test_what_is_no_pipeline_is_refused(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     assert limner("import", str(tmp_path), "--out", str(tmp_path / "full")).code == 2
+
+
+def test_without_the_package_it_says_what_brings_it(pipeline, monkeypatch):
+    def missing(module, extra):
+        raise MissingExtra(f"{module}: limner[{extra}]")
+
+    monkeypatch.setattr("limner.models.pretrained_parts.require", missing)
+    outcome = limner("import", pipeline)
+    assert outcome.code == 3 and "limner[diffusers]" in outcome.err
+    assert "not installed" in limner("models", "diffusers").out  # and the list of all models still comes

