@@ -31,7 +31,7 @@ def test_a_pipeline_becomes_a_model_folder_and_a_pipeline_again(pipeline, tmp_pa
     assert limner("export", "model", "--out", "again").code == 2
 
 
-def test_fine_tuning_starts_from_a_pipeline_and_resumes_without_the_network(pipeline, tmp_path, monkeypatch):
+def test_fine_tuning_starts_from_a_pipeline_and_resumes(pipeline, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     short = ("--steps", "2", "--batch", "4", "--resolution", "8", "--channels", "3", "--json")
     run = limner("train", "diffusers", "builtin:shapes", "--set", f"source={pipeline}", "--out", "run", *short)

@@ -12,6 +12,8 @@ from runs import stepper
 import limner
 from limner import models
 from limner.api import imported
+from limner.diffusion import paths, solvers
+from limner.diffusion.editing import inpainting
 from limner.errors import ConfigError, ModelError
 from limner.model import Denoises, Samples, Step
 from limner.models.pretrained_levels import Levels, scales, target
@@ -248,6 +250,17 @@ def test_it_samples_and_denoises_and_each_row_stands_alone(folders, kind):
             ImageRng(3, [row]), condition.rows(row, row + 1), options_of(model, {"steps": 4, "guidance": 2.0})
         )
         assert torch.allclose(alone, together[row : row + 1], atol=1e-5)
+
+
+def test_a_hole_is_filled_and_what_is_known_stays(folders):
+    """Limner's editing takes it as it takes any denoiser."""
+    model, options = limner.load(folders["pixels"]).network, options_of(limner.load(folders["pixels"]).network, {})
+    known, mask = model.enter(batch_for(model).image), torch.zeros(4, 1, 8, 8)
+    mask[..., :4] = 1
+    see = inpainting(model.denoiser(Condition(), options, 4), known, mask)
+    found = solvers.solve("dpm", see, drawn(model, 4), model.path, paths.times(model.path, 6), ImageRng(3, range(4)))
+    assert torch.allclose(found[..., 4:], known[..., 4:], atol=1e-5)
+    assert not torch.allclose(found[..., :4], known[..., :4], atol=0.1)
 
 
 @pytest.mark.parametrize("kind", MAKERS)

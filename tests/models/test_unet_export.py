@@ -64,7 +64,7 @@ UNLIKE = [
     ("flow", {}),  # knows classes
     ("flow", {"conditional": "none", "width": 6, "attention": (0, 1), "head_width": 8}),  # heads of 6 and of 12
     ("edm", {"conditional": "none"}),
-    ("shortcut", {"conditional": "none", "backbone": "unet"}),
+    ("shortcut", {"conditional": "none", "backbone": "unet", "patch": 1}),
     ("vae", {}),
 ]
 

@@ -18,7 +18,7 @@ from ..model import Model
 from ..models import pretrained_parts
 from ..models.pretrained_export import pipeline_of
 from ..models.unet_export import Pipeline
-from ..types import Condition, DataSpec
+from ..types import Condition
 
 _CLASSES = 256  # of which pictures are drawn when none is asked for
 
@@ -38,17 +38,8 @@ def imported(source: str) -> Bundle:
     model = models.build("diffusers", models.configure("diffusers", {"source": str(folder)}), data)
     about = {"version": __version__, "source": Path(source).name if folder == Path(source) else source}
     sha256 = hashlib.sha256(bundle.tensor_bytes(model.state_dict())).hexdigest()
-    return Bundle(model.eval(), about, _bank(model, data), sha256)
-
-
-def _bank(model: Model, data: DataSpec) -> Condition:
-    """What pictures show when nothing is asked for: any class, no description."""
     labels = torch.arange(len(data.classes))[:_CLASSES] if data.classes else None
-    return Condition(label=labels, text=[""] * len(labels) if labels is not None and _reads(model) else None)
-
-
-def _reads(model: Model) -> bool:
-    return getattr(model.config, "text", "none") != "none"
+    return Bundle(model.eval(), about, Condition(label=labels), sha256)
 
 
 def export(model: Model, folder: Path) -> Path:
