@@ -19,7 +19,18 @@ from rich.console import Console
 from . import machine, report
 from .figures import Settings
 
-NAMES = ("loop_overhead", "dcgan", "vae_pythae", "data", "roofline", "startup", "cache_open", "features", "decoding")
+NAMES = (
+    "loop_overhead",
+    "dcgan",
+    "vae_pythae",
+    "data",
+    "roofline",
+    "startup",
+    "cache_open",
+    "features",
+    "decoding",
+    "diffusion",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
