@@ -399,6 +399,19 @@ def test_fine_tuning_moves_the_network_that_denoises_and_nothing_else(folders, k
     assert moved and {name.split(".")[0] for name in moved} == {"network"}
 
 
+def test_a_model_that_reads_is_guided_unless_told_otherwise(folders):
+    assert {kind: options_of(limner.load(folders[kind]).network, {}).guidance for kind in MAKERS} == {
+        "pixels": 1.0,
+        "text": 7.5,
+        "classes": 1.0,
+    }
+    trained = limner.load(folders["text"])
+    usual, strong, plain = (
+        trained.sample(1, text="red", steps=3, **how).images for how in ({}, {"guidance": 7.5}, {"guidance": 1.0})
+    )
+    assert np.array_equal(usual, strong) and not np.array_equal(usual, plain)
+
+
 def test_a_stressed_word_changes_the_picture(folders):
     trained = limner.load(folders["text"])
     plain, same, stressed = (

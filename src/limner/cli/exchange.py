@@ -55,7 +55,7 @@ def bring(source: Source, /, *, out: Out = None, common: Common = PLAIN) -> Answ
 def _next(trained: Trained, folder: Path) -> list[str]:
     """Two commands to try with an imported model."""
     reads = trained.network.config.text != "none"
-    asked = ["--text", "a red apple", "--set", "guidance=7.5"] if reads else []
+    asked = ["--text", "a red apple"] if reads else []
     return [command("sample", folder, "-n", "4", *asked), command("evaluate", folder, "DATA")]
 
 

@@ -66,6 +66,13 @@ class PretrainedOptions(DiffusionOptions):
     solver: SolverName = field(default="dpm", metadata={"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"})
 
 
+@dataclass(frozen=True)
+class TextOptions(PretrainedOptions):
+    """Of a model that reads: guided as such models are meant to be (diffusers' own default)."""
+
+    guidance: float = field(default=7.5, metadata={"help": "above 1 exaggerates the description; 1 is without"})
+
+
 @dataclass
 class Told:
     """What the network is told of each image.
@@ -99,6 +106,8 @@ class Pretrained(Model):
         super().__init__(settled, data)
         self.classes = classes  # rows of the network's table
         self.network, self.vae, self.text = parts.network, parts.vae, parts.text
+        if self.text is not None:
+            self.Options = TextOptions  # type: ignore[misc]
         self.network.requires_grad_(config.finetune == "unet")
         self.space_shape = _space(components, data)
         self.null = self.classes - 1 if self.classes > len(data.classes) or config.conditional == NONE else None
