@@ -10,7 +10,7 @@ from runs import build
 from limner.errors import ConfigError
 from limner.models import CATALOGUE, configure, entry
 
-ELSEWHERE = {"diffusers"}  # knows no attributes, and needs a package: tests/models/test_pretrained.py holds it to the same
+ELSEWHERE = {"diffusers"}  # knows no attributes and needs a package: tests/models/test_pretrained.py has its properties
 MODELS = sorted(CATALOGUE.keys() - ELSEWHERE)
 SELF_REFERRED = {"consistency"}  # its targets are its own answers, so its loss says nothing of what it has learned
 

@@ -212,7 +212,7 @@ def _page(figures: list[Figure], models: list[limner.Trained], *, seconds: float
         f"{seconds / 60:.1f} minutes.</p>"
         + "".join(sections)
         + "".join(map(_curves, models))
-        + f"<h2>Next</h2><pre>{escape(_next_commands(models[1], models[2]))}</pre><small>{escape(attribution)}</small></html>"
+        + f"<h2>Next</h2><pre>{escape(_next_commands(*models[1:]))}</pre><small>{escape(attribution)}</small></html>"
     )
 
 

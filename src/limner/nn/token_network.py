@@ -41,6 +41,10 @@ class TokenNetwork(nn.Module):
     text        width of a vector of text; 0 for none
     """
 
+    cosines: Tensor
+    sines: Tensor
+    pattern: Tensor
+
     def __init__(
         self,
         size: Size,
