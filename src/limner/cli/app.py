@@ -60,6 +60,7 @@ Examples
   limner sample runs/gan-photos-1 -n 64 --grid grid.png
   limner sample runs/gan-photos-1 --label cat --set truncation=1.5
   limner sample runs/gan-photos-1 --from samples/gan-photos-1-1/000007.png
+  limner sample runs/edm-1 --guide runs/edm-1/checkpoints/500 --set guidance=2
 """,
     ),
     "reconstruct": _Command(
@@ -72,6 +73,31 @@ reconstructions below it.
 
 Example
   limner reconstruct runs/vae-photos-1 photos -n 32
+""",
+    ),
+    "edit": _Command(
+        "edit:edit",
+        "limner edit IMAGES… --model RUN [OPTIONS]",
+        "Make variations of images, with a diffusion or flow model.",
+        """\
+In the grid each row of images has its variations below it. Give an image
+several times for several variations, or another --seed for others.
+
+Examples
+  limner edit cat.png --model runs/flow-photos-1 --strength 0.4
+  limner edit cat.png --model runs/flow-photos-1 --label dog
+""",
+    ),
+    "inpaint": _Command(
+        "edit:inpaint",
+        "limner inpaint IMAGES… --mask MASKS… --model RUN [OPTIONS]",
+        "Fill holes in images, with a diffusion or flow model.",
+        """\
+A mask is an image: white is the hole, black stays as it is, to the last bit.
+One mask does for all images, or give one for each.
+
+Example
+  limner inpaint cat.png --mask ear.png --model runs/flow-photos-1
 """,
     ),
     "interpolate": _Command(

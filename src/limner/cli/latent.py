@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PLACES = Where()
 PLAIN = Common()
-_COLUMNS = 8  # of a grid of reconstructions
+COLUMNS = 8  # of a grid that shows images above what was made of them
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps …")]
 Images = Annotated[list[str] | None, Parameter(consume_multiple=True, help="Image files to use instead.")]
@@ -39,7 +39,7 @@ class Start:
 
     def load(self, run: Path) -> tuple[Trained, dict[str, Any]]:
         """The model, and what its `interpolate` and `traverse` take from here."""
-        trained = _load(run, self.device)
+        trained = load(run, self.device)
         images = read_images(self.images, trained, 1) if self.images else None
         options = options_of(trained, self.set) if self.set else {}
         return trained, {"seed": self.seed, "images": images, **options}
@@ -60,16 +60,16 @@ def reconstruct(
     """Encode IMAGES and decode them again; the grid shows each row of them above its reconstructions."""
     if not images:
         raise ConfigError("say which images: limner reconstruct RUN IMAGES…, files or folders or builtin:openmoji")
-    trained = _load(run, device)
+    trained = load(run, device)
     taken = read_images(images, trained, number)
     where = where.settled("reconstructions", places.name_of(run))
     where.check_free(range(len(taken)))
     rebuilt = trained.reconstruct(taken)
     written = write([rebuilt], Where(where.out, None, where.overwrite))
     if where.grid is not None:
-        write_grid(_alternating(taken, rebuilt.images), where.grid, columns=min(_COLUMNS, len(taken)))
+        write_grid(alternating(taken, rebuilt.images), where.grid, columns=min(COLUMNS, len(taken)))
     noise = _psnr(taken, rebuilt.images)
-    values = {**_made_by(trained), "psnr": noise, "pictures": len(taken), **where.values}
+    values = {**made_by(trained), "psnr": noise, "pictures": len(taken), **where.values}
     facts = {"psnr": f"{sum(noise) / len(noise):.1f} dB on average", **where.facts}
     return Answer(values, lines(f"{written.count:,} reconstructions by {trained.name}", facts))
 
@@ -93,7 +93,7 @@ def interpolate(
     if where.grid is not None:
         write_grid(pictures.images[_legs(len(pictures), steps)], where.grid, columns=steps + 1)
     title = f"{written.count:,} pictures on the way through {written.count // steps + 1} by {trained.name}"
-    values = {**_made_by(trained), "seed": start.seed, "pictures": written.count, **where.values}
+    values = {**made_by(trained), "seed": start.seed, "pictures": written.count, **where.values}
     return Answer(values, lines(title, where.facts))
 
 
@@ -115,10 +115,10 @@ def traverse(
     where.check_free(range(len(pictures)))
     written = write([pictures], where, columns=steps)
     title = f"{written.count // steps} dimensions of {trained.name}, {steps} pictures each"
-    return Answer({**_made_by(trained), "seed": start.seed, **written.values}, lines(title, where.facts))
+    return Answer({**made_by(trained), "seed": start.seed, **written.values}, lines(title, where.facts))
 
 
-def _load(run: Path, device: str) -> Trained:
+def load(run: Path, device: str) -> Trained:
     from .. import api
 
     return api.load(run, device=device)
@@ -137,7 +137,7 @@ def _numbers(text: str | None) -> list[int] | None:
     return numbers
 
 
-def _made_by(trained: Trained) -> dict[str, Any]:
+def made_by(trained: Trained) -> dict[str, Any]:
     return {"model": trained.name, "model_sha256": trained.sha256}
 
 
@@ -146,11 +146,11 @@ def _legs(pictures: int, steps: int) -> list[int]:
     return [start + step for start in range(0, pictures - 1, steps) for step in range(steps + 1)]
 
 
-def _alternating(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def alternating(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Rows of `above`, each followed by the same row of `below`; a last row that is not full is filled with white."""
     import numpy as np
 
-    columns = min(_COLUMNS, len(above))
+    columns = min(COLUMNS, len(above))
     missing = -len(above) % columns
     blank = np.full((missing, *above.shape[1:]), 255, np.uint8)
     rows = [np.concatenate([part, blank]).reshape(-1, columns, *above.shape[1:]) for part in (above, below)]

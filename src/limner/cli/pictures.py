@@ -117,6 +117,14 @@ def read_images(sources: Iterable[str], trained: Trained, limit: int) -> np.ndar
     return np.stack([image for source in sources for image in _images(source, reading_of(trained), limit)])
 
 
+def read_masks(sources: Iterable[str], trained: Trained) -> np.ndarray:
+    """Image files as masks, (N, H, W) bool: True where lighter than half gray. Cut and scaled as images are."""
+    import numpy as np
+
+    reading = {**reading_of(trained), "channels": 1, "background": "black"}
+    return np.stack([image[..., 0] >= 128 for source in sources for image in _images(source, reading, 1)])
+
+
 def _images(source: str, reading: Mapping[str, Any], limit: int) -> Iterator[np.ndarray]:
     """The images of one source, (H, W, C) uint8 each."""
     import numpy as np

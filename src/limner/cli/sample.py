@@ -35,6 +35,7 @@ class Flags:
     attribute: Annotated[list[str] | None, Parameter(help="Attribute to show, name=value.")] = None
     set: Annotated[list[str] | None, Parameter(help="Option of sampling, name=value; see `limner models NAME`.")] = None
     weights: Annotated[Weights | None, Parameter(help="Instead of those that the run chose.")] = None
+    guide: Annotated[Path | None, Parameter(help="A weaker model, to push away from by --set guidance=2.")] = None
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps …")] = "auto"
     source: Annotated[Path | None, Parameter(name="--from", help="Make this picture again, from its own text.")] = None
 
@@ -54,17 +55,24 @@ def sample(run: Run, /, *, flags: Flags = MADE, where: Where = PLACES, common: C
         raise ConfigError(
             f"-n {flags.number}, --first {flags.first}, --batch {flags.batch}: -n and --batch start at 1, --first at 0"
         )
-    trained = api.load(run, weights=flags.weights, device=flags.device)
+    trained, guide = api.load(run, weights=flags.weights, device=flags.device), _guide(flags)
     where = where.settled("samples", places.name_of(run))
     where.check_free(range(flags.first, flags.first + flags.number))
-    written = write(_stream(trained, flags), where)
+    written = write(_stream(trained, flags, guide), where)
     values = {"model": trained.name, "model_sha256": trained.sha256, "seed": flags.seed, "first": flags.first}
     title = f"{written.count:,} pictures of seed {flags.seed} by {trained.name}"
     following = command("sample", run, "-n", str(flags.number), "--first", str(flags.first + flags.number))
     return Answer(values | written.values, lines(title, where.facts, [following]))
 
 
-def _stream(trained: Trained, flags: Flags) -> Iterator[Pictures]:
+def _guide(flags: Flags) -> Trained | None:
+    """The model of --guide, if it was given."""
+    from .. import api
+
+    return None if flags.guide is None else api.load(flags.guide, device=flags.device)
+
+
+def _stream(trained: Trained, flags: Flags, guide: Trained | None) -> Iterator[Pictures]:
     """The pictures asked for, `flags.batch` at a time."""
     options = options_of(trained, flags.set or ())
     attributes = parse_pairs("--attribute", flags.attribute or ())
@@ -72,7 +80,7 @@ def _stream(trained: Trained, flags: Flags) -> Iterator[Pictures]:
     for first in range(flags.first, stop, batch):
         count = min(batch, stop - first)
         asked = {"first": first, "seed": flags.seed, "label": flags.label, "attributes": attributes, "text": flags.text}
-        yield from trained.stream(count, **asked, **options)  # type: ignore[arg-type]
+        yield from trained.stream(count, guide=guide, **asked, **options)  # type: ignore[arg-type]
 
 
 def options_of(trained: Trained, assignments: Sequence[str]) -> dict[str, Any]:
@@ -104,7 +112,7 @@ def _again(run: Path, flags: Flags, where: Where) -> Answer:
     trained = api.load(run, weights=recipe.weights, device=flags.device)
     where = where.settled("samples", places.name_of(run))
     where.check_free([recipe.index])
-    written = write([trained.remake(recipe)], where)
+    written = write([trained.remake(recipe, guide=_guide(flags))], where)
     title = f"picture {recipe.index} of seed {recipe.seed} by {trained.name}, made again"
     values: Mapping[str, Any] = {"model": trained.name, "model_sha256": trained.sha256, "seed": recipe.seed}
     return Answer({**values, "first": recipe.index, **written.values}, lines(title, where.facts))

@@ -8,26 +8,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.names import few
 from ..errors import ConfigError, NotAble
-from ..model import Decodes, Encodes, Model, Samples, Scores
+from ..model import Decodes, Denoises, Encodes, Model, Samples, Scores
 from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
 from .tiles import aligned, device_of, pick
+from .walk import autoguided, check_guide
 
 _DOES: dict[Any, str] = {
     Samples: "make images",
     Decodes: "decode latents",
     Encodes: "encode images",
     Scores: "score images",
+    Denoises: "edit images or guide another",
 }
 
 
 def need(model: Model, ability: type) -> Any:
-    """The model, if it has the ability; else NotAble, which says what it lacks."""
+    """The model, if it has the ability; else NotAble, which says what it lacks and which models have it."""
     if not isinstance(model, ability):
-        raise NotAble(f"{model.name!r} cannot {_DOES[ability]}; `limner models` shows what each model can do")
+        able = few(_able(ability), 5)
+        raise NotAble(f"{model.name!r} cannot {_DOES[ability]}; `limner models` shows which models can: {able}")
     return model
+
+
+def _able(ability: type) -> list[str]:
+    """The models of the catalogue that have what an ability asks of a class."""
+    from ..models import CATALOGUE
+
+    asked = [name for name, part in vars(ability).items() if callable(part) and not name.startswith("_")]
+    return [name for name, entry in CATALOGUE.items() if all(hasattr(entry.load(), part) for part in asked)]
 
 
 def options_of(model: Model, values: Mapping[str, Any] | None = None) -> Any:
@@ -69,22 +81,39 @@ def generate_tiles(
     attributes: Mapping[str, conditions.Asked] | None = None,
     text: str | None = None,
     options: Any = None,
+    guide: Model | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """As `generate`, a tile at a time and in rising order: (indices, images), for showing while more are made."""
+    """As `generate`, a tile at a time and in rising order: (indices, images), for showing while more are made.
+
+    guide   a weaker model of the same kind, from which samples are pushed away by the option `guidance`
+    """
     need(model, Samples)
-    if (label is not None or attributes) and getattr(model.config, "conditional", "auto") == "none":
-        raise ConfigError(f"label={label!r}, attributes={attributes!r}: this model was trained with conditional=none")
-    if text is not None and getattr(model.config, "text", "none") == "none":
-        raise ConfigError(f"text={text!r}: this model reads no text; train one with --set text=auto on captioned images")
+    check_heard(model, label, attributes, text)
     options = options_of(model) if options is None else options
+    if guide is not None:
+        check_guide(need(model, Denoises), need(guide, Denoises), options)
     wanted, device = set(indices), device_of(model)
     for tile in aligned(indices):
         condition = conditions.draw(bank, seed, tile)
         condition = conditions.ask(condition, model.data, len(tile), label=label, attributes=attributes, text=text)
+        rng, condition = ImageRng(seed, tile, device), condition.to(device)
         with torch.inference_mode():
-            images = model.sample(ImageRng(seed, tile, device), condition.to(device), options)  # type: ignore[operator]
+            if guide is None:
+                images = model.sample(rng, condition, options)  # type: ignore[operator]
+            else:
+                images = autoguided(model, guide, rng, condition, options)
         rows = [row for row, index in enumerate(tile) if index in wanted]
         yield [tile[row] for row in rows], images[rows].float().cpu()
+
+
+def check_heard(
+    model: Model, label: str | int | None, attributes: Mapping[str, conditions.Asked] | None, text: str | None
+) -> None:
+    """Raise ConfigError when something is asked for that the model was never told in training."""
+    if (label is not None or attributes) and getattr(model.config, "conditional", "auto") == "none":
+        raise ConfigError(f"label={label!r}, attributes={attributes!r}: this model was trained with conditional=none")
+    if text is not None and getattr(model.config, "text", "none") == "none":
+        raise ConfigError(f"text={text!r}: this model reads no text; train one with --set text=auto on captions")
 
 
 def latents(

@@ -1,0 +1,117 @@
+"""`limner edit` and `inpaint`: pictures changed by a model that denoises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..errors import ConfigError
+from . import places
+from .latent import COLUMNS, Device, alternating, load, made_by
+from .output import Answer, Common, lines
+from .pictures import Where, read_images, read_masks, write, write_grid
+from .sample import options_of, parse_pairs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api import Pictures, Trained
+
+PLACES = Where()
+PLAIN = Common()
+
+Images = Annotated[str, Parameter(help="Image files, folders, or builtin:openmoji and the like.")]
+Number = Annotated[int, Parameter(name=["--number", "-n"], help="Images to take of a folder or builtin:.")]
+Model = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
+Strength = Annotated[float, Parameter(help="Above 0, to 1: small keeps the images, 1 forgets them.")]
+Masks = Annotated[list[str], Parameter(consume_multiple=True, help="Image files: white is the hole.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What the new pictures should show, and how they are made."""
+
+    seed: Annotated[int, Parameter(help="Another seed makes other pictures.")] = 0
+    label: Annotated[str | None, Parameter(help="Class to show, by name or number.")] = None
+    text: Annotated[str | None, Parameter(help="What to show, for models that read: 'a red apple'.")] = None
+    attribute: Annotated[list[str] | None, Parameter(help="Attribute to show, name=value.")] = None
+    set: Annotated[list[str] | None, Parameter(help="Option of sampling, name=value; see `limner models NAME`.")] = None
+    device: Device = "auto"
+
+    def of(self, trained: Trained) -> dict[str, Any]:
+        """What `Trained.edit` and `Trained.inpaint` take from here."""
+        attributes = parse_pairs("--attribute", self.attribute or ())
+        asked = {"seed": self.seed, "label": self.label, "text": self.text, "attributes": attributes or None}
+        return {**asked, **options_of(trained, self.set or ())}
+
+
+NOTHING = Asked()
+
+
+def edit(
+    *images: Images,
+    model: Model,
+    strength: Strength = 0.6,
+    number: Number = 16,
+    asked: Asked = NOTHING,
+    where: Where = PLACES,
+    common: Common = PLAIN,
+) -> Answer:
+    """Make a variation of each of IMAGES; the grid shows each row of them above its variations."""
+    trained, taken = _given("edit", images, model, number, asked.device)
+    where = _settled(where, "edits", model, len(taken))
+    pictures = trained.edit(taken, strength=strength, **asked.of(trained))
+    return _answer("variations", trained, taken, pictures, where, {"seed": asked.seed, "strength": strength})
+
+
+def inpaint(
+    *images: Images,
+    mask: Masks,
+    model: Model,
+    number: Number = 16,
+    asked: Asked = NOTHING,
+    where: Where = PLACES,
+    common: Common = PLAIN,
+) -> Answer:
+    """Fill the holes of IMAGES that --mask says; the grid shows each row of them above the filled ones."""
+    trained, taken = _given("inpaint", images, model, number, asked.device)
+    masks = read_masks(mask, trained)
+    if len(masks) not in (1, len(taken)):
+        raise ConfigError(f"{len(masks)} masks for {len(taken)} images; give one for all, or one for each")
+    where = _settled(where, "inpaintings", model, len(taken))
+    pictures = trained.inpaint(taken, masks.repeat(len(taken) // len(masks), axis=0), **asked.of(trained))
+    return _answer("filled pictures", trained, taken, pictures, where, {"seed": asked.seed})
+
+
+def _given(command: str, images: tuple[str, ...], model: Path, number: int, device: str) -> tuple[Trained, np.ndarray]:
+    """The model, and the images in its shape; a model that cannot edit is refused before they are read."""
+    if not images:
+        raise ConfigError(f"say which images: limner {command} IMAGES… --model RUN, files or folders")
+    from ..model import Denoises
+    from ..tasks.generate import need
+
+    trained = load(model, device)
+    need(trained.network, Denoises)
+    return trained, read_images(images, trained, number)
+
+
+def _settled(where: Where, kind: str, model: Path, count: int) -> Where:
+    where = where.settled(kind, places.name_of(model))
+    where.check_free(range(count))
+    return where
+
+
+def _answer(
+    what: str, trained: Trained, taken: np.ndarray, pictures: Pictures, where: Where, values: dict[str, Any]
+) -> Answer:
+    """Write the pictures, and the grid with the images that they were made of."""
+    written = write([pictures], Where(where.out, None, where.overwrite))
+    if where.grid is not None:
+        write_grid(alternating(taken, pictures.images), where.grid, columns=min(COLUMNS, len(taken)))
+    title = f"{written.count:,} {what} by {trained.name}"
+    found = {**made_by(trained), **values, "pictures": written.count, **where.values}
+    return Answer(found, lines(title, where.facts))
