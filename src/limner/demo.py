@@ -36,7 +36,7 @@ SHARES = {"vae": 0.15, "gan": 0.3, "text-flow": 0.55}  # of the time
 SETTINGS: dict[str, dict[str, Any]] = {
     "vae": {},
     "gan": {"augment": ("translation", "cutout"), "conditional": "none"},
-    "text-flow": {"conditional": "none"},
+    "text-flow": {"conditional": "none", "first_config": {"latent": 8}},
 }
 # the first three are captions of the data; nothing in it is like the others
 DESCRIPTIONS = ("red apple", "grinning cat", "green heart", "a blue apple", "a purple cat", "a pink flag")

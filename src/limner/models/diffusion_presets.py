@@ -15,8 +15,9 @@ _EDM: dict[str, Any] = {
 _TRANSFORMER: dict[str, Any] = {"backbone": "dit", "width": 192, "patch": 4}
 _LATENT: dict[str, Any] = {
     "first": "latent-ae",
-    "backbone": "dit",
-    "width": 256,
+    "backbone": "mlp",  # a few hundred numbers: 60 times the images a second of a transformer over them (docs/log.md)
+    "width": 1024,
+    "depth": 4,
     "patch": None,
     "sigma_data": 1.0,
 }
