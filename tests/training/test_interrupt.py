@@ -18,11 +18,11 @@ def signalled(made, at, number, times=1):
     """Make a trainer's process get a signal in the middle of step `at`, once or more often."""
     step = made.stepper.step
 
-    def stepping(batch, index, images):
+    def stepping(batch, index, images, **how):
         if index == at:
             for _ in range(times):
                 os.kill(os.getpid(), number)
-        return step(batch, index, images)
+        return step(batch, index, images, **how)
 
     made.stepper.step = stepping
     return made

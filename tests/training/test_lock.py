@@ -71,10 +71,10 @@ def test_a_killed_runs_folder_is_free_at_once_with_its_data_workers_still_alive(
         made = trainer("toys:Toy", digits, tmp_path, steps=100_000, workers=workers, checkpoint_every="0")
         step = made.stepper.step
 
-        def stepping(batch, index, images):
+        def stepping(batch, index, images, **how):
             if index == 3:
                 os.write(tell, b"!")
-            return step(batch, index, images)
+            return step(batch, index, images, **how)
 
         made.stepper.step = stepping
         made.run()
