@@ -199,7 +199,7 @@ def _first(job: Job, config: Any, show: Show | None) -> tuple[_First, Any]:
         return _First(loaded, 0.0), models.configure(job.run["model"], job.run["config"])
     share = job.train.first_share
     if share is None:
-        share = getattr(models.entry(job.run["model"]).load(), "first_share", _SHARE)
+        share = getattr(models.entry(job.run["model"]).load(), "first_share", FIRST_SHARE)
     inner = RunFolder(job.folder.path / "first")
     if not begun and not (inner.model / durable.MANIFEST).is_file():
         durable.make_folder(job.folder.path)
@@ -226,7 +226,7 @@ def _inner(job: Job, config: Any, folder: RunFolder, share: float) -> Job:
     return Job(folder, json.loads(json.dumps(described)), train, job.dataset, new=True)
 
 
-_SHARE = 0.25  # of the run's length, for the first stage of a model that does not say
+FIRST_SHARE = 0.25  # of the run's length, for the first stage of a model that does not say
 # what a first stage takes over from the run: the rest is as suits its model
 _SHARED = ("seed", "precision", "channels_last", "device", "checkpoint_every", "preview_every", "keep", "tensorboard")
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from . import __version__, api, durable, models
+from . import __version__, api, durable, models, running
 from .config import from_dict
 from .data.cache import home
 from .errors import ConfigError, LimnerError
@@ -82,7 +82,8 @@ class Cost:
 
 def first_share(model: str) -> float:
     """The share of a run that the model before this one gets; 0 for a model that stands alone."""
-    return getattr(models.entry(model).load(), "first_share", 0.0)
+    stands_alone = getattr(models.configure(model, {}), "first", "none") == "none"
+    return 0.0 if stands_alone else getattr(models.entry(model).load(), "first_share", running.FIRST_SHARE)
 
 
 # --- in a process of its own ----------------------------------------------------------------------------------------
