@@ -142,11 +142,19 @@ def test_loading_starts_no_process_opens_no_connection_and_unpickles_nothing(sav
     assert events == []
 
 
-def test_a_model_from_outside_is_not_imported_for_a_stranger(saved, tmp_path, monkeypatch):
-    """A folder may name any module on the path; only the caller may import it."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "stranger:Model"},
+        {"model": "latent-flow", "config": {"first": "stranger:Model"}},
+        {"model": "consistency", "config": {"first": "latent-flow", "first_config": {"first": "stranger:Model"}}},
+    ],
+)
+def test_a_model_from_outside_is_not_imported_for_a_stranger(changes, saved, tmp_path, monkeypatch):
+    """A folder may name any module on the path, for itself or what lies inside it; only the caller may import it."""
     (tmp_path / "stranger.py").write_text("raise SystemExit('ran')")
     monkeypatch.syspath_prepend(tmp_path)
-    folder = forged(saved, tmp_path / "m", config__json=config_with(saved, model="stranger:Model"))
+    folder = forged(saved, tmp_path / "m", config__json=config_with(saved, **changes))
     with pytest.raises(ModelError, match="import stranger first"):
         bundle.load(folder)
     assert "stranger" not in sys.modules

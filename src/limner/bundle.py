@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ def load(folder: Path) -> Bundle:
     try:
         check_format(folder, manifest)
         saved = json.loads((folder / CONFIG).read_bytes())
-        _refuse_foreign_code(folder, saved["model"])
+        for name in _names(saved):
+            _refuse_foreign_code(folder, name)
         data = _data_spec(saved["data"])
         model = models.build(saved["model"], models.configure(saved["model"], saved["config"]), data)
         model.load_state_dict(read_tensors(folder / WEIGHTS))
@@ -80,6 +81,15 @@ def load(folder: Path) -> Bundle:
         return Bundle(model.eval(), saved["about"], bank, manifest["files"][WEIGHTS]["sha256"])
     except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise BadCheckpoint(f"{folder} does not hold a model of this Limner: {error}") from error
+
+
+def _names(saved: Mapping[str, Any]) -> Iterator[str]:
+    """The model of a folder, and the models that lie inside it."""
+    yield saved["model"]
+    config = saved["config"]
+    while isinstance(config, Mapping) and "first" in config:
+        yield config["first"]
+        config = config.get("first_config")
 
 
 def _refuse_foreign_code(folder: Path, name: str) -> None:

@@ -188,7 +188,8 @@ def _first(job: Job, config: Any, show: Show | None) -> tuple[_First, Any]:
 
     `first` names a model of the catalogue, which is trained in `first/`, or a finished run or model folder.
     """
-    given = job.run.get("first_from") or (config.first if Path(config.first).is_dir() else None)
+    is_run = config.first not in models.CATALOGUE and Path(config.first).is_dir()  # write ./edm for a folder called so
+    given = job.run.get("first_from") or (config.first if is_run else None)
     begun = checkpoint.newest_valid(job.folder.checkpoints)[0] is not None
     if given is not None:
         source = RunFolder(Path(given))

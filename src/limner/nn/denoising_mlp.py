@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .dit import modulated
-from .embedding import LevelEmbedding
-from .unet import sum_of
+from .embedding import LevelEmbedding, told
 
 
 class DenoisingMLP(nn.Module):
@@ -46,10 +45,7 @@ class DenoisingMLP(nn.Module):
         self, x: Tensor, levels: Sequence[Tensor], condition: Tensor, text: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """(B, C, H, W), (B,) each, (B, condition), and text as (B, L, text) with a (B, L) mask -> (B, C, H, W)."""
-        known = sum_of(embed(level) for embed, level in zip(self.levels, levels, strict=True))
-        if self.condition is not None:
-            known = known + self.condition(condition)
-        known, tokens = F.silu(known), self.first(x.flatten(1))
+        known, tokens = told(self.levels, self.condition, levels, condition), self.first(x.flatten(1))
         for block in self.blocks:
             tokens = block(tokens, known)
         made = self.last(F.silu(F.layer_norm(tokens, tokens.shape[-1:]))).unflatten(1, self.shape)

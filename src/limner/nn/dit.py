@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import ConfigError
 from .attention import Attention, heads_for
-from .embedding import LevelEmbedding, grid_positions
-from .unet import sum_of
+from .embedding import LevelEmbedding, grid_positions, told
 
 
 class DiT(nn.Module):
@@ -61,10 +60,7 @@ class DiT(nn.Module):
         self, x: Tensor, levels: Sequence[Tensor], condition: Tensor, text: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """(B, C, H, W), (B,) each, (B, condition), and text as (B, L, text) with a (B, L) mask -> (B, C, H, W)."""
-        known = sum_of(embed(level) for embed, level in zip(self.levels, levels, strict=True))
-        if self.condition is not None:
-            known = known + self.condition(condition)
-        known = F.silu(known)
+        known = told(self.levels, self.condition, levels, condition)
         tokens = self.first(F.pixel_unshuffle(x, self.patch).flatten(2).transpose(1, 2)) + self.positions
         for block in self.blocks:
             tokens = block(tokens, known, text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def sinusoids(values: Tensor, width: int, *, longest: float = 10_000.0) -> Tensor:
@@ -37,3 +39,9 @@ class LevelEmbedding(nn.Module):
 
     def forward(self, level: Tensor) -> Tensor:
         return self.layers(sinusoids(level * 1000, self.features))
+
+
+def told(embeddings: nn.ModuleList, encoder: nn.Module | None, levels: Sequence[Tensor], condition: Tensor) -> Tensor:
+    """(B, E): all that a network is told of each image, (B,) each level and (B, W) the condition, in one vector."""
+    known = torch.stack([embed(level) for embed, level in zip(embeddings, levels, strict=True)]).sum(0)
+    return F.silu(known if encoder is None else known + encoder(condition))

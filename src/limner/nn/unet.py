@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import Attention, heads_for
-from .embedding import LevelEmbedding
+from .embedding import LevelEmbedding, told
 
 
 class UNet(nn.Module):
@@ -82,10 +82,7 @@ class UNet(nn.Module):
         self, x: Tensor, levels: Sequence[Tensor], condition: Tensor, text: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """(B, C, H, W), (B,) each, (B, condition), and text as (B, L, text) with a (B, L) mask -> (B, C, H, W)."""
-        known = sum_of(embed(level) for embed, level in zip(self.levels, levels, strict=True))
-        if self.condition is not None:
-            known = known + self.condition(condition)
-        known = F.silu(known)
+        known = told(self.levels, self.condition, levels, condition)
         x = self.first(x)
         skips = [x]
         for layer in self.down:
@@ -161,11 +158,3 @@ class Enlarge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-
-
-def sum_of(parts) -> Tensor:
-    """The sum of tensors, without a zero to start from."""
-    first, *rest = parts
-    for part in rest:
-        first = first + part
-    return first
