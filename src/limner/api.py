@@ -57,9 +57,7 @@ def train(
     """
     folder = RunFolder(Path(out))
     refuse_second(folder)
-    reading = (
-        data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {}, where="data")
-    )
+    reading = data_config if isinstance(data_config, DataConfig) else models.reading(model, data_config or {})
     model_config = models.configure(model, config or {})
     train_config = from_dict(TrainConfig, training, where="train")
     dataset = open_data(data, reading, split="train", progress=progress)

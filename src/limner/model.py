@@ -163,6 +163,21 @@ class Denoises(Protocol):
 
 
 @runtime_checkable
+class Applies(Protocol):
+    """Turns one picture into another: enlarges it, repairs it, translates it, gives it a style.
+
+    Channels and scale are those of its data (`source_channels`, `channels`, `scale`); sizes are free unless `reach` is
+    None.
+    """
+
+    reach: int | None  # pixels of the source around a place that what comes out there depends on; None: on all of them
+    multiple: int  # sides of a source must be multiples of this
+
+    def apply(self, source: Tensor, condition: Condition) -> Tensor:
+        """(B, c, h, w) in [-1, 1] -> (B, C, scale h, scale w) in about [-1, 1]. Draws no noise."""
+
+
+@runtime_checkable
 class Tokenizes(Protocol):
     """Turns images into a grid of tokens and back: what language models of images are trained on."""
 
@@ -206,4 +221,5 @@ ABILITIES: dict[str, type] = {
     "score": Scores,
     "tokenize": Tokenizes,
     "denoise": Denoises,
+    "apply": Applies,
 }

@@ -52,11 +52,20 @@ class DataSpec:
     tokenizer: str = (
         ""  # vocabulary of the captions (nn/text/own.py), where a model reads them with an encoder of its own
     )
+    source_channels: int = 0  # of what goes in, its maps among them; 0 for data that has nothing that goes in
+    scale: int = 1  # sides of an image over those of its source
+    maps: tuple[str, ...] = ()  # what the last channels of a source say: "noise" (its level), "hole"
+    degrade: str = ""  # how the sources were made of the images, as images/degrade reads it
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return (self.channels, self.height, self.width)
+
+    @property
+    def source_shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of what goes in."""
+        return (self.source_channels, self.height // self.scale, self.width // self.scale)
 
     @property
     def attribute_width(self) -> int:
@@ -105,7 +114,7 @@ class Batch:
 
     image       (B, C, H, W)    float32 in [-1, 1]: what should come out
     condition                   class, attributes and text of each image
-    source      (B, c, h, w)    float32 in [-1, 1]: what goes in, for image-to-image models
+    source      (B, c, h, w)    float32 in [-1, 1] (noise may exceed that): what goes in, for image-to-image models
     code        (B, ...)        what the model made of each image before the run (model.Precomputes); None without
     """
 

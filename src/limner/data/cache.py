@@ -31,7 +31,7 @@ from ..types import Attribute, DataSpec
 from .dataset import Tables
 from .report import LoadReport
 
-FORMAT = 1  # raise it whenever the same files and settings would give other rows, tables or reports
+FORMAT = 2  # raise it whenever the same files and settings would give other rows, tables or reports
 STALE = 24 * 3600  # seconds after which an unfinished folder is taken for abandoned
 _FILES = ("images.bin", "tables.npz", "texts.json")
 
@@ -181,7 +181,7 @@ def _crc(path: Path) -> int:
 
 def _spec(data: dict[str, Any]) -> DataSpec:
     attributes = tuple(Attribute(**{**entry, "values": tuple(entry["values"])}) for entry in data["attributes"])
-    return DataSpec(**{**data, "classes": tuple(data["classes"]), "attributes": attributes})
+    return DataSpec(**{**data, "classes": tuple(data["classes"]), "attributes": attributes, "maps": tuple(data["maps"])})
 
 
 def _sweep(sets: Path) -> None:

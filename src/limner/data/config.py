@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import ConfigError, unknown
+from ..images.degrade import parse
 
 MAX_SIDE = 4096
 _COLOURS = {
@@ -43,6 +44,27 @@ class DataConfig:
     )
     flip: bool = field(default=False, metadata={"help": "mirror half of the images left to right, anew in every epoch"})
     max_bad: float = field(default=0.05, metadata={"help": "stop when a larger share of the images cannot be decoded"})
+    patch: int | None = field(
+        default=None,
+        metadata={"help": "side of patches that are cut from images of full size, at random places in training"},
+    )
+    degrade: str | None = field(
+        default=None,
+        metadata={
+            "help": "what makes the source of each image, for models that restore: down:2, noise:0-55, "
+            "blur:1-3,noise:5,jpeg:40 …"
+        },
+    )
+    sources: str | None = field(
+        default=None, metadata={"help": "where the sources lie instead: data as the images are, matched by name"}
+    )
+    paired: bool = field(
+        default=True,
+        metadata={"help": "whether each source belongs to one image; otherwise they are two kinds of pictures"},
+    )
+    only: str | None = field(default=None, metadata={"help": "take the images of this class alone"})
+    sources_only: str | None = field(default=None, metadata={"help": "take the sources of this class alone"})
+    turn: bool = field(default=False, metadata={"help": "turn images by quarters at random, and mirror them"})
     workers: int = field(default=0, metadata={"help": "processes that gather batches; 0 is fastest from the cache"})
 
     def __post_init__(self) -> None:
@@ -54,8 +76,24 @@ class DataConfig:
             raise ConfigError(f"channels={self.channels} is not possible; use 1, 3 or 4, or leave it out")
         if not 0 <= self.max_bad <= 1:
             raise ConfigError(f"max_bad={self.max_bad} is not a share; use a number from 0 to 1")
+        if self.patch is not None and not 1 <= self.patch <= MAX_SIDE:
+            raise ConfigError(f"patch={self.patch} is not a side of 1 to {MAX_SIDE} pixels")
+        self._check_sources()
         if self.workers < 0:
             raise ConfigError(f"workers={self.workers} is negative; use 0 or more")
+
+    def _check_sources(self) -> None:
+        if self.degrade is not None:
+            chain = parse(self.degrade)
+            if self.sources is not None:
+                raise ConfigError("sources lie in a folder or are made by degrade; give one of the two")
+            if self.patch is not None and self.patch % chain.scale:
+                raise ConfigError(f"patch={self.patch} is not a multiple of {chain.scale}, which {self.degrade} needs")
+        elif self.sources is None:
+            if not self.paired or self.sources_only is not None:
+                raise ConfigError("paired and sources_only speak of sources; say where they lie, with sources=")
+        if self.patch is not None and self.sources is not None:
+            raise ConfigError("patches are cut from images with degrade; with sources=, give a resolution instead")
 
 
 def parse_resolution(resolution: str | int | None) -> tuple[int, int] | None:

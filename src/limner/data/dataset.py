@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import weakref
@@ -11,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..types import DataSpec
+from .names import few
+from .pairing import Pairing
 from .report import LoadReport
 
 RESIDENT = 256 << 20  # bytes; larger sets are read row by row, which is slower but takes no memory
@@ -26,6 +30,7 @@ class RawBatch:
     attributes   (B, A)         float32; None when the data has no attributes
     known        (B, A)         bool
     text         B strings; None when the data has no captions
+    source       (B, h, w, c)   uint8, or float32 in the same units; None when nothing goes in
     code         (B, ...)       what the model made of each image before the run; None without
     """
 
@@ -34,6 +39,7 @@ class RawBatch:
     attributes: np.ndarray | None = None
     known: np.ndarray | None = None
     text: list[str] | None = None
+    source: np.ndarray | None = None
     code: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -60,6 +66,11 @@ class Tables:
         """Rows start to stop of every part."""
         cut = slice(start, stop)
         return Tables(self.ids[cut], self.labels[cut], self.attributes[cut], self.known[cut], self.captions[cut])
+
+    def take(self, rows: np.ndarray) -> Tables:
+        """The rows of those numbers, in that order."""
+        ids, captions = ([part[row] for row in rows] if part else [] for part in (self.ids, self.captions))
+        return Tables(ids, self.labels[rows], self.attributes[rows], self.known[rows], captions)
 
 
 class Pixels:
@@ -119,20 +130,59 @@ class Dataset:
         self.spec, self.name, self.digest, self.report = spec, name, digest, report
         self.ids, self.labels, self.captions = tables.ids, tables.labels, tables.captions
         self.attributes, self.known = tables.attributes, tables.known
+        self._tables = tables
+        self._chosen: np.ndarray | None = None  # rows of the pixels, where not all of them in order
+        self.pairing: Pairing | None = None
 
     @property
     def images(self) -> np.ndarray:
-        return self._pixels.images
+        return self._pixels.images if self._chosen is None else self._pixels.images[self._chosen]
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def batch(self, indices: np.ndarray, pick: np.ndarray | None = None) -> RawBatch:
+    def rows(self, rows: np.ndarray) -> Dataset:
+        """The images of those numbers, in that order."""
+        chosen = rows if self._chosen is None else self._chosen[rows]
+        digest = hashlib.sha256(f"{self.digest} {rows.tolist()}".encode()).hexdigest()
+        part = Dataset(
+            self._pixels, self._tables.take(rows), spec=self.spec, name=self.name, digest=digest, report=self.report
+        )
+        part._chosen, part.pairing = chosen, self.pairing
+        return part
+
+    def of_class(self, name: str) -> Dataset:
+        """The images of one class; raises DataError when there is none of that name."""
+        if name not in self.spec.classes:
+            has = f"its classes are {few(list(self.spec.classes), 12)}" if self.spec.classes else "it has no classes"
+            raise DataError(f"{self.name!r} has no class {name!r}; {has}")
+        return self.rows(np.flatnonzero(self.labels == self.spec.classes.index(name)))
+
+    def with_pairing(self, pairing: Pairing) -> Dataset:
+        """The same images, each with a source, or as patches, as `pairing` says."""
+        partner = "" if pairing.partner is None else pairing.partner.digest
+        paired = Dataset(
+            self._pixels,
+            self._tables,
+            spec=pairing.spec(self.spec),
+            name=self.name,
+            digest=hashlib.sha256(f"{self.digest} {partner}".encode()).hexdigest() if partner else self.digest,
+            report=self.report,
+        )
+        paired._chosen, paired.pairing = self._chosen, pairing
+        return paired
+
+    def batch(
+        self, indices: np.ndarray, pick: np.ndarray | None = None, draw: np.random.Generator | None = None
+    ) -> RawBatch:
         """The rows at `indices` (B,), as copies.
 
         pick   (B,) in [0, 1): which of its captions each image gets; the first by default
+        draw   of what is random in patches and sources; without one they are functions of the rows
         """
-        batch = RawBatch(self._pixels.gather(indices))
+        batch = RawBatch(self._pixels.gather(indices if self._chosen is None else self._chosen[indices]))
+        if self.pairing is not None:
+            batch.image, batch.source = self.pairing.pairs(batch.image, indices, draw)
         if self.spec.classes:
             batch.label = self.labels[indices]
         if self.spec.attributes:

@@ -46,7 +46,7 @@ def fill(source: Source, plan: Plan, config: DataConfig, out: BinaryIO, progress
         out.write(np.ascontiguousarray(rows).data)
         filled.kept += kept
         filled.bad += bad
-        done += len(kept) + len(bad)
+        done += len(set(kept)) + len(bad)
         if progress:
             progress(done, total)
     return filled
@@ -60,7 +60,11 @@ def _array_blocks(source: ArraySource, plan: Plan, config: DataConfig) -> Iterat
     for images in source.blocks():
         kept = list(range(start, start + len(images)))
         start += len(images)
-        if images.shape[1:] != plan.shape:
+        if config.patch is not None:
+            parts = [conformed(image, plan, config) for image in images]
+            kept = [index for index, pieces in zip(kept, parts, strict=True) for _ in pieces]
+            images = np.concatenate(parts)
+        elif images.shape[1:] != plan.shape:
             images = np.stack([conform(image, plan, config) for image in images])
         yield kept, [], images
 
@@ -79,26 +83,50 @@ def _decoded(source: Source, plan: Plan, config: DataConfig) -> Iterator[_Block]
 
 
 def _decode_chunk(source: Source, indices: range, plan: Plan, config: DataConfig) -> _Block:
-    rows = np.empty((len(indices), *plan.shape), np.uint8)
+    rows: list[np.ndarray] = []
     kept: list[int] = []
     bad: list[tuple[str, str]] = []
     for index in indices:
         try:
-            rows[len(kept)] = conform(source.read(index), plan, config)
+            pieces = conformed(source.read(index), plan, config)
         except BadImage as error:
             bad.append((source.records[index].name, str(error)))
         else:
-            kept.append(index)
-    return kept, bad, rows[: len(kept)]
+            rows.append(pieces)
+            kept += [index] * len(pieces)
+    return kept, bad, np.concatenate(rows) if rows else np.empty((0, *plan.shape), np.uint8)
+
+
+def conformed(image: bytes | np.ndarray, plan: Plan, config: DataConfig) -> np.ndarray:
+    """An image as the rows that it becomes, (1, H, W, C) uint8: one, or several pieces where patches are cut from it.
+
+    Raises BadImage.
+    """
+    if config.patch is None:
+        return conform(image, plan, config)[None]
+    return pieces_of(_in_channels(image, plan.channels, config), plan.height)
+
+
+def pieces_of(image: np.ndarray, side: int) -> np.ndarray:
+    """(h, w, C) -> (n, side, side, C): pieces that cover it and overlap where they must; small ones are mirrored."""
+    short = [(max(0, side - length) // 2, -(-max(0, side - length) // 2)) for length in image.shape[:2]]
+    image = np.pad(image, [*short, (0, 0)], mode="symmetric") if any(map(any, short)) else image
+    tops, lefts = (
+        np.linspace(0, length - side, math.ceil(length / side)).round().astype(int) for length in image.shape[:2]
+    )
+    return np.stack([image[top : top + side, left : left + side] for top in tops for left in lefts])
 
 
 def conform(image: bytes | np.ndarray, plan: Plan, config: DataConfig) -> np.ndarray:
     """An encoded file, or uint8 (h, w, c), as uint8 (H, W, C) of the planned size and channels. Raises BadImage."""
-    background = parse_colour(config.background)
-    if isinstance(image, np.ndarray):
-        image = with_channels(image, plan.channels, background)
-    else:
-        image = decode(image, channels=plan.channels, background=background)
+    image = _in_channels(image, plan.channels, config)
     if image.shape == plan.shape:
         return image
-    return fit(image, plan.height, plan.width, how=config.fit, background=background)
+    return fit(image, plan.height, plan.width, how=config.fit, background=parse_colour(config.background))
+
+
+def _in_channels(image: bytes | np.ndarray, channels: int, config: DataConfig) -> np.ndarray:
+    background = parse_colour(config.background)
+    if isinstance(image, np.ndarray):
+        return with_channels(image, channels, background)
+    return decode(image, channels=channels, background=background)

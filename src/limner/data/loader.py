@@ -80,6 +80,8 @@ class Loader:
         if self.dataset.captions:
             pick = generator(self.seed, "caption", step).random(self.batch_size)
         indices, mirrored = self.indices(step), None
+        if self.dataset.pairing is not None:  # which mirrors an image and its source alike
+            return self.dataset.batch(indices, pick, generator(self.seed, "pairs", step))
         batch = self.dataset.batch(indices, pick)
         if self.flip:
             mirrored = generator(self.seed, "flip", step).random(self.batch_size) < 0.5
@@ -170,12 +172,13 @@ def to_batch(
             known=_tensor(raw.known, device),
             text=raw.text,
         ),
+        source=None if raw.source is None else _scaled(raw.source, torch.device(device), memory_format),
         code=_tensor(raw.code, device),
     )
 
 
 def _scaled(pixels: np.ndarray, device: torch.device, memory_format: torch.memory_format) -> torch.Tensor:
-    """(B, H, W, C) uint8 -> (B, C, H, W) float32 in [-1, 1]."""
+    """(B, H, W, C) uint8, or floats in the same units -> (B, C, H, W) float32 in [-1, 1]."""
     if device.type != "cpu":  # the bytes cross, not the floats
         stored = torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2)
         return stored.to(torch.float32, memory_format=memory_format).div_(127.5).sub_(1)

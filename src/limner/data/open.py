@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import DataError
+from ..images.degrade import parse
 from ..types import DataSpec
 from .attributes import encode
 from .cache import FORMAT, Cache, Stored, home, save_tables
@@ -25,6 +26,7 @@ from .dataset import Dataset, Pixels, Tables
 from .fill import Progress, fill
 from .names import printable
 from .origin import Origin, origin_of
+from .pairing import matched, pairing_of
 from .report import LoadReport
 from .sources import SPLITS, Record, Source
 from .sources.base import class_order
@@ -50,13 +52,25 @@ def open_data(
     The first opening decodes every image into the cache; later ones map it. Raises DataError when there is nothing to
     open, when the split is absent, or when more than `config.max_bad` of the images cannot be decoded.
     """
+    dataset = _opened(path, config, split, cache_dir, progress)
+    partner = None
+    if config.sources is not None:
+        partner = _sources(dataset, config, split, cache_dir, progress)
+    pairing = pairing_of(config, partner)
+    return dataset if pairing is None else dataset.with_pairing(pairing)
+
+
+def _opened(
+    path: str | Path, config: DataConfig, split: str | None, cache_dir: Path | None, progress: Progress | None
+) -> Dataset:
+    """The images alone."""
     origin = origin_of(path)
     stored, notices = _stored(origin, config, cache_dir, progress)
     report = replace(stored.report, notices=notices)
     _check_bad(origin.name, report, config.max_bad)
     first, last = _rows_of(stored, split, origin.name)
     shape = (last - first, stored.spec.height, stored.spec.width, stored.spec.channels)
-    return Dataset(
+    dataset = Dataset(
         Pixels(stored.images, shape, first),
         stored.tables.rows(first, last),
         spec=stored.spec,
@@ -64,6 +78,20 @@ def open_data(
         digest=hashlib.sha256(f"{stored.key} {first} {last}".encode()).hexdigest(),
         report=report,
     )
+    return dataset if config.only is None else dataset.of_class(config.only)
+
+
+def _sources(
+    images: Dataset, config: DataConfig, split: str | None, cache_dir: Path | None, progress: Progress | None
+) -> Dataset:
+    """What goes in, opened as the images are; where it is paired, row k is the source of image k."""
+    assert config.sources is not None
+    size = f"{images.spec.height}x{images.spec.width}"
+    alike = replace(config, sources=None, paired=True, sources_only=None, only=config.sources_only, resolution=size)
+    if not config.paired:
+        alike = replace(alike, channels=images.spec.channels)
+    sources = _opened(config.sources, alike, split, cache_dir, progress)
+    return sources.rows(matched(images.ids, sources.ids, config.sources)) if config.paired else sources
 
 
 def _stored(
@@ -119,7 +147,9 @@ def _content_key(source: Source, config: DataConfig) -> str:
 def _key(contents: str, config: DataConfig) -> str:
     """Hex key of what is decoded and how; settings that leave the pixels alone are not part of it."""
     size, background = parse_resolution(config.resolution), parse_colour(config.background)
-    parts = [FORMAT, contents, size, config.fit, config.channels, background]
+    parts: list[Any] = [FORMAT, contents, size, config.fit, config.channels, background]
+    if config.patch is not None:
+        parts.append([config.patch, parse(config.degrade).margin if config.degrade else 0])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

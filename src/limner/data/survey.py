@@ -9,6 +9,7 @@ from statistics import median_low
 import numpy as np
 
 from ..errors import BadImage
+from ..images.degrade import parse
 from ..images.read import decode, inspect
 from .config import DataConfig, parse_resolution
 from .sources.base import ArraySource, Source
@@ -52,10 +53,22 @@ def survey(source: Source, config: DataConfig) -> Plan:
     """
     looks = _looks(source)
     channels = config.channels or _channels(source, looks)
+    if config.patch is not None:
+        side = _piece(config, looks)
+        return Plan(side, side, channels, f"full size, in pieces of {side}x{side} that patches are cut from")
     if size := parse_resolution(config.resolution):
         return Plan(*size, channels, f"{size[0]}x{size[1]}, as asked")
     height, width, reason = _size(looks)
     return Plan(height, width, channels, reason)
+
+
+def _piece(config: DataConfig, looks: list[_Look]) -> int:
+    """The side of the pieces that images are kept in: twice the patch, but no more than most images have."""
+    assert config.patch is not None
+    margin = parse(config.degrade).margin if config.degrade else 0
+    least = config.patch + 2 * margin
+    short = median_low(min(look.height, look.width) for look in looks) if looks else least
+    return max(least, min(2 * config.patch + 2 * margin, short))
 
 
 def _looks(source: Source) -> list[_Look]:

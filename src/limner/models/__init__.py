@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
+from ..data.config import DataConfig
 from ..errors import ConfigError, unknown
 from . import (
     autoregression_presets,
@@ -19,6 +20,7 @@ from . import (
     floor_presets,
     gan_presets,
     normalizing_flow_presets,
+    restoration_presets,
     token_presets,
     tokenizer_presets,
     vae_presets,
@@ -31,12 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the catalogue: a class, the settings that make it this model, and what it is good for."""
+    """One line of the catalogue: a class, the settings that make it this model, and what it is good for.
+
+    overrides   settings of the model that differ from the class's
+    reading     settings of the data that it is trained with unless the user says otherwise
+    """
 
     name: str
     target: str  # "module:Class"
     summary: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> type[Model]:
         """The class; raises ConfigError when it cannot be imported or is not a model."""
@@ -52,7 +59,10 @@ class Entry:
         return cls
 
 
-def _entries(target: str, presets: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Entry]:
+_Preset = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+
+
+def _entries(target: str, presets: Mapping[str, _Preset]) -> dict[str, Entry]:
     return {name: Entry(name, f"{__name__}.{target}", *preset) for name, preset in presets.items()}
 
 
@@ -86,6 +96,7 @@ CATALOGUE = (
     | _entries("shortcut:Shortcut", diffusion_presets.SHORTCUTS)
     | _entries("consistency:Consistency", diffusion_presets.CONSISTENCY)
     | _entries("pretrained:Pretrained", _PRETRAINED)
+    | _entries("restoration:Restorer", restoration_presets.RESTORERS)
 )
 
 
@@ -102,6 +113,20 @@ def configure(name: str, values: Mapping[str, Any]) -> Any:
     """The config of model `name`: its class's defaults, the entry's, then `values`; names and types are checked."""
     found = entry(name)
     return from_dict(found.load().Config, {**found.overrides, **values}, where="model")
+
+
+def reading(name: str, values: Mapping[str, Any]) -> DataConfig:
+    """How the images for model `name` are read: as its entry says, then `values`; names and types are checked.
+
+    A resolution replaces the entry's patches, and sources of the user's replace those that it would make.
+    """
+    defaults = dict(entry(name).reading)
+    if values.get("resolution") is not None:
+        defaults.pop("patch", None)
+    if values.get("sources") is not None:
+        for key in ("patch", "degrade"):
+            defaults.pop(key, None)
+    return from_dict(DataConfig, {**defaults, **values}, where="data")
 
 
 def build(name: str, config: Any, data: DataSpec) -> Model:

@@ -1,0 +1,34 @@
+"""What restorers minimise: distances between a picture and the true one, (B, C, H, W) both."""
+
+from __future__ import annotations
+
+from math import log
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+_ROUND = 1e-3  # errors below this count as if squared
+_NARROWEST = 1e-3  # scale of an error, in units of a range of 2: half of one level of 256 is 4e-3
+
+
+def charbonnier(error: Tensor) -> Tensor:
+    """Scalar: the mean of sqrt(error² + 1e-6), an absolute error that is smooth at 0.
+
+    Source: Lai et al. 2017, arXiv 1704.03915, equation 3.
+    """
+    return (error.square() + _ROUND**2).sqrt().mean()
+
+
+def laplace(output: Tensor, log_scale: Tensor, image: Tensor) -> Tensor:
+    """Scalar: the mean negative log-likelihood of a Laplace distribution around `output`, less log 2.
+
+    log_scale   (B, C, H, W)   log of the mean absolute error that is expected, as `bounded` gives it
+    Source: Kendall and Gal 2017, arXiv 1703.04977, section 3.1, with L1.
+    """
+    return ((output - image).abs() * (-log_scale).exp() + log_scale).mean()
+
+
+def bounded(raw: Tensor) -> Tensor:
+    """Any number as the log of a scale of error, none below 1e-3: no pixel is known better than that."""
+    floor = log(_NARROWEST)
+    return floor + softplus(raw.float() - floor)

@@ -1,0 +1,201 @@
+"""Restoration: a bad picture in, a good one out. Which damage it repairs is said by the data it is trained on.
+
+A network gives a correction to what enlarging or copying the source already gives; small ones are fully convolutional,
+so they are trained on patches and used on pictures of any size (tasks/apply.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..losses.adversarial import OBJECTIVES, accuracy
+from ..losses.restoration import bounded, charbonnier, laplace
+from ..model import Loss, Model, Step
+from ..nn.patch_discriminator import PatchDiscriminator
+from ..nn.restoration.enlarge import Enlarge
+from ..nn.restoration.plain import EDSR, ESPCN, SRCNN, DnCNN, PixelShuffleNet, ShuffledNet
+from ..nn.restoration.unets import NAFNet, PartialUNet
+from ..types import Batch, Condition, DataSpec
+from . import checks
+
+NetworkName = Literal["shuffle", "srcnn", "espcn", "edsr", "folded", "dncnn", "nafnet", "partial"]
+
+
+def _help(text: str, default: Any) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class RestorerConfig:
+    """Settings of a restorer."""
+
+    network: NetworkName = _help("which network corrects the picture", "shuffle")
+    width: int = _help("channels of its layers", 64)
+    depth: int = _help("layers; of residual blocks and U-Nets: blocks, blocks a level, or levels", 8)
+    loss: Literal["l1", "l2", "charbonnier"] = _help("distance to the true picture that is minimised", "l1")
+    squared_from: float = _help("share of the run after which squared errors are minimised; 1 for never", 1.0)
+    uncertainty: bool = _help("predict, pixel by pixel, how far off the picture may be", False)
+    adversarial: float = _help("weight of a discriminator of patches: sharper, and further from the truth", 0.0)
+    adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
+
+    def __post_init__(self) -> None:
+        checks.choices(self)
+        checks.at_least(self, 1, "width", "depth")
+        checks.at_least(self, 0, "adversarial", "adversarial_from", "squared_from")
+        if self.network in ("shuffle", "folded", "dncnn") and self.depth < 3:
+            raise ConfigError(f"depth={self.depth} is too few layers for {self.network}; use 3 or more")
+
+
+class Restorer(Model):
+    """Turns a degraded picture into a good one."""
+
+    Config: ClassVar[type] = RestorerConfig
+    name: ClassVar[str] = "srnet"
+    config: RestorerConfig
+
+    def __init__(self, config: RestorerConfig, data: DataSpec) -> None:
+        super().__init__(config, data)
+        _check(config, data)
+        self.colours = data.source_channels - len(data.maps)  # of the source, without what it is told beside them
+        wanted = data.channels * (2 if config.uncertainty else 1)
+        self.enlarge = Enlarge(data.scale)
+        self.network = _network(config, data.source_channels, wanted, data.scale)
+        self.reach = max(int(self.network.reach), 2)  # type: ignore[arg-type]
+        self.multiple = int(self.network.multiple)  # type: ignore[arg-type]
+        self.discriminator = PatchDiscriminator(data.channels, width=32) if config.adversarial else None
+
+    def phases(self) -> Mapping[str, list[nn.Parameter]]:
+        phases = {"model": list(self.network.parameters())}
+        return phases if self.discriminator is None else {**phases, "discriminator": [*self.discriminator.parameters()]}
+
+    def training_defaults(self) -> dict[str, Any]:
+        return {
+            "batch": 16,
+            "phases": {
+                "model": {"optimizer": "adamw", "lr": 2e-3, "betas": (0.9, 0.99), "weight_decay": 0.0},
+                "discriminator": {"optimizer": "adam", "lr": 2e-4, "betas": (0.5, 0.9)},
+            },
+            "lr_schedule": "cosine",
+            "warmup_images": 8_000,
+            "clip": 1.0,
+            "ema_halflife_images": (1_000, 8_000),
+        }
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """One step: the distance to the true picture, with the discriminator's verdict once that plays."""
+        assert batch.source is not None, "a restorer is trained on pairs"
+        output, log_scale = self._restored(batch.source)
+        cost = self._cost(output, log_scale, batch.image, step.progress)
+        judged = self.discriminator is not None and step.progress >= self.config.adversarial_from
+        terms = _Terms(output, batch.image)
+        if not judged:
+            yield Loss("model", cost, terms)
+            return
+        assert self.discriminator is not None
+        game = OBJECTIVES["non_saturating"]
+        verdict = game.generator(output.new_zeros(()), self.discriminator(output))
+        yield Loss("model", cost + self.config.adversarial * verdict, terms)
+        real, fake = self.discriminator(batch.image), self.discriminator(output.detach())
+        yield Loss("discriminator", game.discriminator(real, fake), lambda: {"accuracy": accuracy(real, fake)})
+
+    def apply(self, source: Tensor, condition: Condition) -> Tensor:
+        """(B, c, h, w) in [-1, 1] -> (B, C, scale h, scale w), unbounded."""
+        return self._restored(source)[0].float()
+
+    def error_scale(self, source: Tensor) -> Tensor:
+        """(B, c, h, w) -> (B, C, scale h, scale w): how far off each value is expected to be, in the range's units.
+
+        Raises ConfigError for a model that was trained without `uncertainty`.
+        """
+        log_scale = self._restored(source)[1]
+        if log_scale is None:
+            raise ConfigError("this model was trained without uncertainty; train one with --set uncertainty=true")
+        return log_scale.exp()
+
+    def _restored(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The picture, and where it is predicted the logarithm of its scale of error."""
+        made = self.network(source)
+        if not self.config.uncertainty:
+            return self._start(source) + made, None
+        correction, raw = made.chunk(2, dim=1)
+        return self._start(source) + correction, bounded(raw)
+
+    def _start(self, source: Tensor) -> Tensor:
+        """What is corrected: the source, enlarged where it is smaller, gray in every colour, 0 in a hole."""
+        colours = source[:, : self.colours]
+        if "hole" in self.data.maps:
+            hole = source[:, self.colours + self.data.maps.index("hole")][:, None]
+            colours = colours * (hole < 0)
+        if self.colours != self.data.channels:
+            colours = colours.expand(-1, self.data.channels, -1, -1)
+        return self.enlarge(colours)
+
+    def _cost(self, output: Tensor, log_scale: Tensor | None, image: Tensor, progress: float) -> Tensor:
+        if log_scale is not None:
+            return laplace(output.float(), log_scale, image)
+        error = output.float() - image
+        if self.config.loss == "l2" or progress >= self.config.squared_from:
+            return error.square().mean()
+        return charbonnier(error) if self.config.loss == "charbonnier" else error.abs().mean()
+
+
+class _Terms:
+    """What the log says of a step, worked out only when it is asked for."""
+
+    def __init__(self, output: Tensor, image: Tensor) -> None:
+        self._output, self._image = output, image
+
+    def __call__(self) -> dict[str, Tensor]:
+        error = (self._output.detach().float().clamp(-1, 1) - self._image).square().mean()
+        return {"psnr": 10 * torch.log10(4 / error.clamp(min=1e-10))}
+
+
+def _network(config: RestorerConfig, given: int, wanted: int, scale: int) -> nn.Module:
+    width, depth = config.width, config.depth
+    match config.network:
+        case "shuffle":
+            return PixelShuffleNet(given, wanted, scale, width=width, depth=depth)
+        case "srcnn":
+            return SRCNN(given, wanted, scale, width=width)
+        case "espcn":
+            return ESPCN(given, wanted, scale, width=width)
+        case "edsr":
+            return EDSR(given, wanted, scale, width=width, depth=depth)
+        case "folded":
+            return ShuffledNet(given, wanted, width=width, depth=depth)
+        case "dncnn":
+            return DnCNN(given, wanted, width=width, depth=depth)
+        case "nafnet":
+            return NAFNet(given, wanted, width=width, depth=depth)
+        case "partial":
+            return PartialUNet(given, wanted, width=width, depth=depth)
+
+
+_ENLARGES = ("shuffle", "srcnn", "espcn", "edsr")
+
+
+def _check(config: RestorerConfig, data: DataSpec) -> None:
+    """Raise ConfigError where the data does not fit the network."""
+    if not data.source_channels:
+        raise ConfigError("a restorer learns from pairs; say what makes the sources, such as --degrade noise:25")
+    colours = data.source_channels - len(data.maps)
+    if colours not in (1, data.channels):
+        raise ConfigError(f"sources have {colours} channels and images {data.channels}; use as many, or gray sources")
+    if data.scale > 1 and config.network not in _ENLARGES:
+        raise ConfigError(
+            f"network={config.network} keeps the size, but these sources are {data.scale} times smaller; "
+            f"use {', '.join(_ENLARGES)}"
+        )
+    if config.network == "partial" and data.maps[-1:] != ("hole",):
+        raise ConfigError("network=partial fills holes; degrade with a mask last, such as mask:brush:0.1-0.4")
+    multiple = {"folded": 2, "nafnet": 8, "partial": 2**config.depth}.get(config.network, 1)
+    if data.height % multiple or data.width % multiple:
+        raise ConfigError(
+            f"patches of {data.height}x{data.width} are no multiples of {multiple}, which {config.network} needs"
+        )

@@ -1,0 +1,171 @@
+"""U-Nets for restoration: one with gates instead of activations, one whose convolutions look past holes.
+
+Each gives a correction as in plain.py. Nothing in them looks at a whole picture, so `reach` is finite and pictures of
+any size can be taken in tiles.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_WINDOW = 32  # side of the window that channel attention averages over, in places of its level
+_UNKNOWN = 1e-6
+
+
+class NAFNet(nn.Module):
+    """A U-Net of blocks with depthwise convolutions, gates and channel attention, without activation functions.
+
+    Channel attention averages over a window around each place, not over the picture, so that a tile sees what the
+    whole picture would.
+    Source: Chen et al. 2022, arXiv 2204.04676, section 3; the window: Chu et al. 2022, arXiv 2112.04491.
+    """
+
+    def __init__(self, given: int, wanted: int, *, width: int, depth: int, levels: int = 3) -> None:
+        super().__init__()
+        self.multiple = 2**levels
+        sides = [width * 2**level for level in range(levels + 1)]
+        self.first = nn.Conv2d(given, width, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(a, 2 * a, 2, 2) for a in sides[:-1])
+        self.encoders = nn.ModuleList(_blocks(side, depth) for side in sides[:-1])
+        self.middle = _blocks(sides[-1], depth)
+        self.up = nn.ModuleList(nn.Conv2d(2 * a, 4 * a, 1, bias=False) for a in reversed(sides[:-1]))
+        self.decoders = nn.ModuleList(_blocks(side, depth) for side in reversed(sides[:-1]))
+        self.last = nn.Conv2d(width, wanted, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+        block = 1 + _WINDOW // 2
+        self.reach = sum(2 * depth * block * 2**level for level in range(levels)) + depth * block * self.multiple
+        self.reach = -(-(self.reach + 2) // self.multiple) * self.multiple
+
+    def forward(self, source: Tensor) -> Tensor:
+        hidden, kept = self.first(source), []
+        for encoder, down in zip(self.encoders, self.down, strict=True):
+            hidden = encoder(hidden)
+            kept.append(hidden)
+            hidden = down(hidden)
+        hidden = self.middle(hidden)
+        for decoder, up in zip(self.decoders, self.up, strict=True):
+            hidden = decoder(functional.pixel_shuffle(up(hidden), 2) + kept.pop())
+        return self.last(hidden)
+
+
+class _Block(nn.Module):
+    """Two residual halves: one that mixes places, one that mixes channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(_Norm(width) for _ in range(2))
+        self.spread = nn.Conv2d(width, 2 * width, 1)
+        self.places = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
+        self.attention = nn.Conv2d(width, width, 1)
+        self.gather = nn.Conv2d(width, width, 1)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(width, width, 1)
+        self.shares = nn.Parameter(torch.zeros(2, width, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        hidden = _gate(self.places(self.spread(self.norms[0](image))))
+        hidden = hidden * self.attention(_local_mean(hidden))
+        image = image + self.shares[0] * self.gather(hidden)
+        return image + self.shares[1] * self.narrow(_gate(self.widen(self.norms[1](image))))
+
+
+class _Norm(nn.Module):
+    """Layer normalisation over the channels of each place."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width, 1, 1)), nn.Parameter(torch.zeros(width, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        mean = image.mean(1, keepdim=True)
+        centred = image - mean
+        return centred * (centred.square().mean(1, keepdim=True) + 1e-6).rsqrt() * self.weight + self.bias
+
+
+def _blocks(width: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(_Block(width) for _ in range(depth)))
+
+
+def _gate(image: Tensor) -> Tensor:
+    one, two = image.chunk(2, dim=1)
+    return one * two
+
+
+def _local_mean(image: Tensor) -> Tensor:
+    """The mean of what lies within half a window of each place, of fewer places at the edge; (B, C, h, w)."""
+    return _summed(_summed(image.float(), 2), 3).to(image.dtype)
+
+
+def _summed(image: Tensor, axis: int) -> Tensor:
+    """Means over a window along one axis, by one cumulative sum."""
+    side = image.shape[axis]
+    zeros = image.new_zeros([1 if place == axis else length for place, length in enumerate(image.shape)])
+    total = torch.cat([zeros, image.double().cumsum(axis)], axis)
+    places = torch.arange(side, device=image.device)
+    last, first = (places + _WINDOW // 2 + 1).clamp(max=side), (places - _WINDOW // 2).clamp(min=0)
+    shape = [1, 1, 1, 1]
+    shape[axis] = side
+    return ((total.index_select(axis, last) - total.index_select(axis, first)) / (last - first).view(shape)).float()
+
+
+class PartialUNet(nn.Module):
+    """A U-Net of partial convolutions: each weighs the known places under it alone, and passes on what became known.
+
+    The last channel of its source is the hole, 1 there and -1 where the picture is known.
+    Source: Liu et al. 2018, arXiv 1804.07723, section 3, with additive skips.
+    """
+
+    def __init__(self, given: int, wanted: int, *, width: int, depth: int) -> None:
+        super().__init__()
+        self.multiple = 2**depth
+        sides = [min(width * 2**level, 8 * width) for level in range(depth + 1)]
+        self.first = PartialConv(given, sides[0], 5)
+        self.down = nn.ModuleList(
+            PartialConv(a, b, 3, stride=2) for a, b in zip(sides[:-1], sides[1:], strict=True)
+        )
+        self.up = nn.ModuleList(
+            PartialConv(b + a, a, 3) for a, b in reversed([*zip(sides[:-1], sides[1:], strict=True)])
+        )
+        self.last = nn.Conv2d(sides[0], wanted, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+        self.reach = -(-(3 + sum(6 * 2**level for level in range(depth + 1))) // self.multiple) * self.multiple
+
+    def forward(self, source: Tensor) -> Tensor:
+        known = (source[:, -1:] < 0).to(source.dtype)
+        hidden, mask = self.first(source, known)
+        kept = [(hidden, mask)]
+        for layer in self.down:
+            hidden, mask = layer(functional.relu(hidden), mask)
+            kept.append((hidden, mask))
+        hidden, mask = kept.pop()
+        for layer in self.up:
+            skip, skip_mask = kept.pop()
+            large = functional.interpolate(functional.relu(hidden), scale_factor=2.0, mode="nearest")
+            large_mask = functional.interpolate(mask, scale_factor=2.0, mode="nearest")
+            parts = torch.cat([large * large_mask, functional.relu(skip) * skip_mask], 1)
+            hidden, mask = layer(parts, torch.maximum(large_mask, skip_mask))
+        return self.last(functional.leaky_relu(hidden, 0.2))
+
+
+class PartialConv(nn.Module):
+    """A convolution over the known places under it, scaled up for those that are missing; equation 1 of the source."""
+
+    def __init__(self, given: int, wanted: int, size: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(given, wanted, size, stride, padding=size // 2, bias=False)
+        self.bias = nn.Parameter(torch.zeros(wanted, 1, 1))
+        self.size, self.stride = size, stride
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(self, image: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """image (B, C, h, w), known (B, 1, h, w) of 0 and 1 -> the same of what comes out."""
+        share = functional.avg_pool2d(known, self.size, self.stride, self.size // 2, count_include_pad=False)
+        made = self.conv(image * known) / share.clamp(min=1 / self.size**2)
+        found = (share > _UNKNOWN).to(image.dtype)
+        return (made + self.bias) * found, found
