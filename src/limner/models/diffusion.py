@@ -118,6 +118,8 @@ class Diffusion(Model):
         self.space_shape = data.shape if self.first is None else self.first.latent_shape
         self.network = self._plan().build()
         self.path = paths.path(config.path)
+        # a step of an mlp reads its weights once for all images of a tile: 64 cost twice as much as 8
+        self.tile = 64 if config.backbone == "mlp" else 8
         self.register_buffer("centre", torch.zeros(self.space_shape[0], 1, 1))
         self.register_buffer("scale", torch.ones(()))
 

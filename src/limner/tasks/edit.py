@@ -21,7 +21,7 @@ from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
 from .generate import check_heard, need, options_of
-from .tiles import aligned, device_of, pick
+from .tiles import aligned, device_of, pick, size_of
 from .walk import check_steps, noise_like, times_of, walk
 
 Weight = float | Tensor
@@ -133,7 +133,7 @@ def _ready(model: Model, options: Any) -> tuple[Any, Any]:
 def _by_tile(model: Model, indices: Sequence[int], seed: int, make: Callable[[ImageRng, list[int]], Tensor]) -> Tensor:
     """Pictures `indices`, made a whole tile at a time, each with the random stream of (seed, index)."""
     made: dict[int, Tensor] = {}
-    for tile in aligned(indices):
+    for tile in aligned(indices, size_of(model)):
         with torch.inference_mode():
             images = make(ImageRng(seed, tile, device_of(model)), tile).float().cpu()
         made |= dict(zip(tile, images, strict=True))

@@ -14,7 +14,7 @@ from ..model import Decodes, Denoises, Encodes, Model, Samples, Scores
 from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
-from .tiles import aligned, device_of, pick
+from .tiles import aligned, device_of, pick, size_of
 from .walk import autoguided, check_guide
 
 _DOES: dict[Any, str] = {
@@ -93,7 +93,7 @@ def generate_tiles(
     if guide is not None:
         check_guide(need(model, Denoises), need(guide, Denoises), options)
     wanted, device = set(indices), device_of(model)
-    for tile in aligned(indices):
+    for tile in aligned(indices, size_of(model)):
         condition = conditions.draw(bank, seed, tile)
         condition = conditions.ask(condition, model.data, len(tile), label=label, attributes=attributes, text=text)
         rng, condition = ImageRng(seed, tile, device), condition.to(device)

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 from ..types import Condition
 
-TILE = 8  # images
+TILE = 8  # images, for models that do not say
+
+
+def size_of(model: nn.Module) -> int:
+    """Images that a model sees at once: its own `tile`, where the time of a step is that of reading its weights."""
+    return getattr(model, "tile", TILE)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -22,9 +27,9 @@ def device_of(model: nn.Module) -> torch.device:
     return next(chain(model.parameters(), model.buffers())).device
 
 
-def aligned(indices: Sequence[int]) -> list[list[int]]:
-    """The tiles that hold `indices`, each whole: image k is in row k % TILE of tile k // TILE."""
-    return [list(range(tile * TILE, (tile + 1) * TILE)) for tile in sorted({index // TILE for index in indices})]
+def aligned(indices: Sequence[int], size: int = TILE) -> list[list[int]]:
+    """The tiles that hold `indices`, each whole: image k is in row k % size of tile k // size."""
+    return [list(range(tile * size, (tile + 1) * size)) for tile in sorted({index // size for index in indices})]
 
 
 def per_tile(function: Callable[[Tensor, Condition], Tensor], rows: Tensor, condition: Condition) -> Tensor:
