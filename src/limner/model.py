@@ -163,7 +163,7 @@ class Denoises(Protocol):
 
 
 @runtime_checkable
-class Applies(Protocol):
+class Transforms(Protocol):
     """Turns one picture into another: enlarges it, repairs it, translates it, gives it a style.
 
     Channels and scale are those of its data (`source_channels`, `channels`, `scale`); sizes are free unless `reach` is
@@ -173,7 +173,7 @@ class Applies(Protocol):
     reach: int | None  # pixels of the source around a place that what comes out there depends on; None: on all of them
     multiple: int  # sides of a source must be multiples of this
 
-    def apply(self, source: Tensor, condition: Condition) -> Tensor:
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
         """(B, c, h, w) in [-1, 1] -> (B, C, scale h, scale w) in about [-1, 1]. Draws no noise."""
 
 
@@ -221,5 +221,5 @@ ABILITIES: dict[str, type] = {
     "score": Scores,
     "tokenize": Tokenizes,
     "denoise": Denoises,
-    "apply": Applies,
+    "transform": Transforms,
 }

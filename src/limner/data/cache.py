@@ -181,7 +181,9 @@ def _crc(path: Path) -> int:
 
 def _spec(data: dict[str, Any]) -> DataSpec:
     attributes = tuple(Attribute(**{**entry, "values": tuple(entry["values"])}) for entry in data["attributes"])
-    return DataSpec(**{**data, "classes": tuple(data["classes"]), "attributes": attributes, "maps": tuple(data["maps"])})
+    return DataSpec(
+        **{**data, "classes": tuple(data["classes"]), "attributes": attributes, "maps": tuple(data["maps"])}
+    )
 
 
 def _sweep(sets: Path) -> None:

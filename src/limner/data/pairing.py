@@ -50,9 +50,7 @@ class Pairing:
                     f"{chain.text}; choose a resolution or a patch that {chain.scale} divides"
                 )
             channels = chain.channels(spec.channels)
-            return replace(
-                spec, source_channels=channels, scale=chain.scale, maps=chain.maps, degrade=chain.text
-            )
+            return replace(spec, source_channels=channels, scale=chain.scale, maps=chain.maps, degrade=chain.text)
         if self.partner is not None:
             return replace(spec, source_channels=self.partner.spec.channels)
         return spec

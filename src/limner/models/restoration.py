@@ -104,7 +104,7 @@ class Restorer(Model):
         real, fake = self.discriminator(batch.image), self.discriminator(output.detach())
         yield Loss("discriminator", game.discriminator(real, fake), lambda: {"accuracy": accuracy(real, fake)})
 
-    def apply(self, source: Tensor, condition: Condition) -> Tensor:
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
         """(B, c, h, w) in [-1, 1] -> (B, C, scale h, scale w), unbounded."""
         return self._restored(source)[0].float()
 

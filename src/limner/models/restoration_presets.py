@@ -15,10 +15,14 @@ _WHOLE = {"patch": 64, "degrade": "mask:brush:0.1-0.4", "flip": True, "turn": Tr
 RESTORERS: Mapping[str, _Preset] = {
     "srnet": (
         "enlarges pictures: thin convolutions on the small picture, on top of bicubic; fast on a laptop",
-        {"network": "shuffle", "width": 32, "depth": 8},
+        {"network": "shuffle", "width": 32, "depth": 8, "squared_from": 0.8},
         _LARGER,
     ),
-    "srcnn": ("enlarges pictures: three layers on the enlarged picture, the first of its kind", {"network": "srcnn"}, _LARGER),
+    "srcnn": (
+        "enlarges pictures: three layers on the enlarged picture, the first of its kind",
+        {"network": "srcnn"},
+        _LARGER,
+    ),
     "espcn": (
         "enlarges pictures: three layers on the small picture, pixels from channels",
         {"network": "espcn"},
@@ -31,7 +35,7 @@ RESTORERS: Mapping[str, _Preset] = {
     ),
     "denoiser": (
         "removes noise of any strength, told or estimated; also JPEG's marks and the like, as degrade says",
-        {"network": "folded", "width": 48, "depth": 8},
+        {"network": "folded", "width": 48, "depth": 8, "squared_from": 0.8},
         _CLEANER,
     ),
     "dncnn": (

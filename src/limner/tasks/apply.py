@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..model import Applies, Model
+from ..model import Model, Transforms
 from ..types import Condition
 from .generate import need
 from .tiles import device_of
@@ -54,7 +54,7 @@ def bands(model: Model, source: Tensor, condition: Condition, how: How = TILED) 
     Sides that are no multiples of the model's are filled up by mirroring, and what was made of that is cut off. Raises
     ConfigError for a source of other channels.
     """
-    able = need(model, Applies)
+    able = need(model, Transforms)
     if source.shape[1] != model.data.source_channels:
         raise ConfigError(
             f"a source has {source.shape[1]} channels; {model.name} was trained on {model.data.source_channels}"
@@ -90,9 +90,9 @@ def _once(able: Any, model: Model, source: Tensor, condition: Condition, how: Ho
     condition, scale = condition.to(source.device), model.data.scale
     with torch.inference_mode():
         if not how.ensemble:
-            made = able.apply(source, condition)
+            made = able.transform(source, condition)
         else:
-            made = sum(_back(able.apply(_turned(source, way), condition), way) for way in range(_TURNS)) / _TURNS
+            made = sum(_back(able.transform(_turned(source, way), condition), way) for way in range(_TURNS)) / _TURNS
     return made[:, :, : scale * height, : scale * width].float().cpu()
 
 
@@ -127,5 +127,3 @@ def consistent(made: Tensor, source: Tensor, shrink: Any, enlarge: Any, *, round
     for _ in range(rounds):
         made = made + enlarge(source - shrink(made))
     return made
-
-

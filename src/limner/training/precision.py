@@ -67,7 +67,8 @@ def _candidates(config: TrainConfig) -> Iterator[Arithmetic]:
 def _trial(model: Model, batch: Batch, arithmetic: Arithmetic, device: torch.device) -> tuple[float, list[float]]:
     """Seconds of one step's forward and backward passes on a copy of the model, and its losses."""
     trial = copy.deepcopy(model).to(memory_format=arithmetic.memory_format)  # type: ignore[call-overload]
-    batch = replace(batch, image=batch.image.contiguous(memory_format=arithmetic.memory_format))
+    source = None if batch.source is None else batch.source.contiguous(memory_format=arithmetic.memory_format)
+    batch = replace(batch, image=batch.image.contiguous(memory_format=arithmetic.memory_format), source=source)
     losses = _pass(trial, batch, arithmetic, device)  # the first pass pays for set-up
     seconds = []
     for _ in range(2):

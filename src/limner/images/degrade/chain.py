@@ -1,9 +1,9 @@
 """Chains of degradations, as they are written on a command line and kept in a run.
 
-    a,b      first a, then b
-    a|b      one of them, drawn for each picture
-    a?       a, or nothing, evenly
-    a:1:2    a step with its numbers; where one is a range, 0-55, each picture draws its own
+a,b      first a, then b
+a|b      one of them, drawn for each picture
+a?       a, or nothing, evenly
+a:1:2    a step with its numbers; where one is a range, 0-55, each picture draws its own
 """
 
 from __future__ import annotations

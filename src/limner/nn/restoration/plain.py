@@ -86,7 +86,7 @@ class EDSR(nn.Module):
         super().__init__()
         self.scale, self.reach = scale, 2 * depth + 3
         self.first = nn.Conv2d(given, width, 3, padding=1)
-        self.blocks = nn.ModuleList(nn.ModuleList(_convolutions(width, 2)) for _ in range(depth))
+        self.ones, self.twos = (nn.ModuleList(_convolutions(width, depth)) for _ in range(2))
         self.after = nn.Conv2d(width, width, 3, padding=1)
         self.last = nn.Conv2d(width, wanted * scale * scale, 3, padding=1)
         nn.init.zeros_(self.last.weight)
@@ -95,7 +95,7 @@ class EDSR(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         first = hidden = self.first(source)
-        for one, two in self.blocks:  # type: ignore[misc]
+        for one, two in zip(self.ones, self.twos, strict=True):
             hidden = hidden + two(functional.relu(one(hidden)))
         return functional.pixel_shuffle(self.last(first + self.after(hidden)), self.scale)
 
@@ -111,9 +111,7 @@ class ShuffledNet(nn.Module):
     def __init__(self, given: int, wanted: int, *, width: int, depth: int) -> None:
         super().__init__()
         self.reach = 2 * depth + 1
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, width, 3, padding=1) for a in [4 * given, *[width] * (depth - 2)]
-        )
+        self.layers = nn.ModuleList(nn.Conv2d(a, width, 3, padding=1) for a in [4 * given, *[width] * (depth - 2)])
         self.last = nn.Conv2d(width, 4 * wanted, 3, padding=1)
         _begin(self.layers, self.last)
 

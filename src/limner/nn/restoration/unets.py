@@ -124,9 +124,7 @@ class PartialUNet(nn.Module):
         self.multiple = 2**depth
         sides = [min(width * 2**level, 8 * width) for level in range(depth + 1)]
         self.first = PartialConv(given, sides[0], 5)
-        self.down = nn.ModuleList(
-            PartialConv(a, b, 3, stride=2) for a, b in zip(sides[:-1], sides[1:], strict=True)
-        )
+        self.down = nn.ModuleList(PartialConv(a, b, 3, stride=2) for a, b in zip(sides[:-1], sides[1:], strict=True))
         self.up = nn.ModuleList(
             PartialConv(b + a, a, 3) for a, b in reversed([*zip(sides[:-1], sides[1:], strict=True)])
         )

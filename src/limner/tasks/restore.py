@@ -1,0 +1,166 @@
+"""A finished picture in, a better one out: what lies between pixels as people have them and a model that restores.
+
+A model of gray pictures restores the brightness of colour ones; colours are enlarged with bicubic. Transparency is set
+aside and enlarged likewise. What a model is told beside the picture, the level of its noise or where its holes are, is
+given by the caller or estimated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..images import bicubic
+from ..images.colour import luma
+from ..model import Model, Transforms
+from ..nn.restoration.enlarge import Enlarge
+from ..types import Condition
+from . import apply
+from .apply import TILED, How
+from .generate import need
+from .tiles import device_of
+
+_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+_FROM_YCC = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+_MAD = 0.6744897501960817  # the median of |x| for x of a standard normal
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model is told beside the picture.
+
+    level   deviation of the noise in units of uint8; None to estimate it
+    hole    (h, w) bool, True where the picture is not known
+    """
+
+    level: float | None = None
+    hole: np.ndarray | None = None
+
+
+NOTHING = Told()
+
+
+def restore(model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> np.ndarray:
+    """(h, w, 1 | 3 | 4) uint8 -> (scale h, scale w, C) uint8: gray stays gray unless the model gives colours."""
+    return np.concatenate([*restore_bands(model, picture, told, how)])
+
+
+def restore_bands(model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[np.ndarray]:
+    """As `restore`, in bands of whole rows from the top: for pictures whose result should not lie in memory at once."""
+    _check(picture)
+    colours, alpha = (picture[..., :3], picture[..., 3:]) if picture.shape[2] == 4 else (picture, None)
+    if alpha is not None and model.data.scale > 1:
+        alpha = bicubic.resize(alpha, model.data.scale)
+    row = 0
+    for band in values(model, colours, told, how):
+        pixels = np.floor(band + 0.5).clip(0, 255).astype(np.uint8)
+        if told.hole is not None and model.data.scale == 1 and pixels.shape[2] == colours.shape[2]:
+            kept = ~told.hole[row : row + len(pixels)]
+            pixels[kept] = colours[row : row + len(pixels)][kept]
+        if alpha is not None:
+            opaque = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
+            pixels = np.concatenate([opaque, alpha[row : row + len(pixels)]], axis=2)
+        row += len(pixels)
+        yield pixels
+
+
+def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[np.ndarray]:
+    """(h, w, 1 | 3) of any numbers in 0 … 255, noise beyond included -> bands (rows, scale w, C), neither clipped nor
+    rounded: what tables of denoising are computed on.
+    """
+    need(model, Transforms)
+    given = colours.shape[2]
+    fitted, colours = _fitted(model, colours)
+    maps = _maps(model, colours, told)
+    with np.errstate(invalid="ignore"):
+        stacked = np.concatenate([colours.astype(np.float32), *maps], axis=2)
+    source = torch.from_numpy(stacked / 127.5 - 1).permute(2, 0, 1)[None].float()
+    for band in apply.bands(fitted, source, Condition(), how):
+        made = ((band[0].permute(1, 2, 0) + 1) * 127.5).numpy()
+        gray_again = given == 1 and made.shape[2] == 3 and model.data.source_channels - len(model.data.maps) == 3
+        yield made.mean(axis=2, keepdims=True) if gray_again else made
+
+
+def noise_level(picture: np.ndarray) -> float:
+    """The deviation of white noise in (h, w, C), in its own units: the median of the finest diagonal differences.
+
+    Source: Donoho and Johnstone 1994, Ideal spatial adaptation by wavelet shrinkage, section 4.
+    """
+    gray = picture.astype(np.float32).mean(axis=2)
+    gray = gray[: gray.shape[0] // 2 * 2, : gray.shape[1] // 2 * 2]
+    if not gray.size:
+        return 0.0
+    diagonal = (gray[::2, ::2] - gray[1::2, ::2] - gray[::2, 1::2] + gray[1::2, 1::2]) / 2
+    return float(np.median(np.abs(diagonal)) / _MAD * np.sqrt(picture.shape[2]))
+
+
+def _check(picture: np.ndarray) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
+        raise ConfigError(f"a picture of {picture.dtype} {picture.shape} cannot be restored; use uint8 (h, w, 1|3|4)")
+
+
+def _fitted(model: Model, colours: np.ndarray) -> tuple[Any, np.ndarray]:
+    """The model, and the picture in the channels that it takes."""
+    taken, given = model.data.source_channels - len(model.data.maps), colours.shape[2]
+    if taken == given:
+        return model, colours
+    if taken == 3:
+        return model, colours.repeat(3, axis=2)
+    if taken != 1:
+        raise ConfigError(f"{model.name} takes {taken} channels; a picture has {given}")
+    if model.data.channels == 3:  # it makes colours of brightness
+        return model, _gray(colours)
+    return _ByBrightness(model), colours
+
+
+def _gray(colours: np.ndarray) -> np.ndarray:
+    if colours.dtype == np.uint8:
+        return luma(colours)
+    return colours.astype(np.float32) @ _TO_YCC[0].numpy()[:, None]
+
+
+def _maps(model: Model, colours: np.ndarray, told: Told) -> list[np.ndarray]:
+    """What the model is told, (h, w, 1) each, in units of uint8."""
+    maps, size = [], colours.shape[:2]
+    for name in model.data.maps:
+        if name == "noise":
+            level = noise_level(colours) if told.level is None else told.level
+            maps.append(np.full((*size, 1), level, np.float32))
+        elif name == "hole":
+            if told.hole is None:
+                raise ConfigError(f"{model.name} fills holes; say where they are, with a mask")
+            if told.hole.shape != size:
+                raise ConfigError(
+                    f"the mask is {told.hole.shape[0]}x{told.hole.shape[1]} and the picture {size[0]}x{size[1]}; "
+                    "they must be of one size"
+                )
+            maps.append(told.hole[..., None].astype(np.float32) * 255)
+        else:
+            raise ConfigError(f"{model.name} wants to be told {name!r}, which nothing here can say")
+    return maps
+
+
+class _ByBrightness(nn.Module):
+    """A model of gray pictures as one of colour: it restores the brightness, and colours are enlarged by bicubic."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.enlarge = Enlarge(model.data.scale).to(device_of(model))
+        self.name, self.config = model.name, model.config
+        self.multiple = model.multiple
+        self.reach = None if model.reach is None else max(model.reach, 2)
+        self.data = replace(model.data, channels=3, source_channels=3 + len(model.data.maps))
+
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
+        colours, maps = source[:, :3], source[:, 3:]
+        ycc = torch.einsum("ij,bjhw->bihw", _TO_YCC.to(source), colours)
+        bright = self.model.transform(torch.cat([ycc[:, :1], maps], 1), condition)
+        made = torch.cat([bright, self.enlarge(ycc[:, 1:])], 1)
+        return torch.einsum("ij,bjhw->bihw", _FROM_YCC.to(source), made)
