@@ -20,11 +20,11 @@ from limner import bundle, models
 from limner.data import Dataset
 from limner.data.loader import to_batch
 from limner.errors import ConfigError, NotAble
-from limner.model import Denoises, Encodes, Model, Samples, Step, Tokenizes
+from limner.model import Denoises, Encodes, Model, Samples, Step, Tokenizes, Transforms
 from limner.rng import ImageRng, StepRng
-from limner.tasks import conditions, generate, reconstruct
+from limner.tasks import apply, conditions, generate, reconstruct
 from limner.training.inference import fit_density
-from limner.types import Condition
+from limner.types import Batch, Condition
 
 DEFAULTS = {"batch", "phases", "lr_schedule", "warmup_images", "clip", "ema_halflife_images", "weights"}
 PHASE_DEFAULTS = {"optimizer", "lr", "betas", "weight_decay", "momentum"}
@@ -49,6 +49,9 @@ def bank(dataset: Dataset):
 
 def pictures(model: Model, dataset: Dataset, indices, **asked) -> Tensor:
     """Samples by index, (N, C, H, W); of a model that makes none, reconstructions of the images of those indices."""
+    if isinstance(model, Transforms) and not asked:
+        batch = to_batch(dataset.batch(np.asarray(indices)))
+        return _transformed(model, batch)
     if not isinstance(model, Samples) and not asked:
         batch = to_batch(dataset.batch(np.asarray(indices)))
         return reconstruct.reconstruct(model, batch.image, batch.condition)
@@ -65,8 +68,17 @@ def at_once(model: Model, dataset: Dataset, indices, condition: Condition | None
         return model.sample(ImageRng(3, indices), rows, quick(model))
     batch = to_batch(dataset.batch(np.asarray(indices)))
     rows = batch.condition if condition is None else condition
+    if isinstance(model, Transforms):
+        return model.transform(batch.image if batch.source is None else batch.source, rows)
     made = model.decode(model.encode(batch.image, rows), rows).flatten(1)
     return torch.cat([made, model.tokenize(batch.image).flatten(1)], 1) if isinstance(model, Tokenizes) else made
+
+
+def _transformed(model: Model, batch: Batch) -> Tensor:
+    """What a model makes of each source of a batch, picture by picture as a user's are."""
+    source = batch.image if batch.source is None else batch.source
+    rows = range(len(source))
+    return torch.cat([apply.apply(model, source[k : k + 1], batch.condition.rows(k, k + 1), apply.WHOLE) for k in rows])
 
 
 def quick(model: Model, **values: Any) -> Any:

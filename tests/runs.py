@@ -11,7 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from limner import models
 from limner.data import Dataset
 from limner.data.dataset import Pixels, Tables
 from limner.data.loader import Loader, to_batch
+from limner.data.pairing import Pairing
+from limner.images.degrade import parse
 from limner.model import Model
 from limner.training import checkpoint, optimizers, settings
 from limner.training.folder import RunFolder
@@ -35,6 +37,8 @@ CPU = torch.device("cpu")
 # whichever of them a model has
 TINY = {"width": 4, "latent": 4, "mixture_components": 2, "components": 16, "factors": 2, "hidden": 16, "chains": 16}
 TINY |= {"mults": (1, 2), "attention": (1,), "codes": 16, "first_config": {"width": 4}, "couplings": 2}
+SHALLOW = {"edsr": 2, "dncnn": 4, "nafnet": 1, "inpainter": 2}  # depth of networks that are deep by default
+UNPAIRED = {"source_channels": 0, "scale": 1, "maps": (), "degrade": ""}
 QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}
 
 
@@ -50,15 +54,29 @@ def few(dataset: Dataset, count: int) -> Dataset:
     )
     images = np.array(dataset.images[:count])
     digest = hashlib.sha256(images.tobytes()).hexdigest()
-    return Dataset(
-        Pixels(images, images.shape), tables, spec=dataset.spec, name=dataset.name, digest=digest, report=dataset.report
+    spec = replace(dataset.spec, **UNPAIRED)
+    part = Dataset(
+        Pixels(images, images.shape), tables, spec=spec, name=dataset.name, digest=digest, report=dataset.report
     )
+    return part if dataset.pairing is None else part.with_pairing(dataset.pairing)
+
+
+def suited(name: str, dataset: Dataset) -> Dataset:
+    """The images with sources of the kind that model `name` is trained on; as they are for one that needs none."""
+    reading = models.entry(name).reading
+    if reading.get("paired") is False:
+        others = dataset.rows(np.arange(len(dataset))[::-1])
+        return dataset.with_pairing(Pairing(None, False, False, partner=others, aligned=False))
+    if reading.get("degrade"):
+        return dataset.with_pairing(Pairing(None, True, True, parse(reading["degrade"])))
+    return dataset
 
 
 def tiny(name: str, **values: Any) -> Any:
     """The config of model `name`, small enough for a step of milliseconds."""
     known = {field.name for field in fields(models.entry(name).load().Config)}
-    return models.configure(name, {key: value for key, value in (TINY | values).items() if key in known})
+    small = TINY | ({"depth": SHALLOW[name]} if name in SHALLOW else {})
+    return models.configure(name, {key: value for key, value in (small | values).items() if key in known})
 
 
 def build(name: str, dataset: Dataset, *, seed: int = 0, **values: Any) -> Model:

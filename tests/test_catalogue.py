@@ -5,7 +5,7 @@ import coding_toys
 import properties
 import pytest
 import toys
-from runs import build
+from runs import build, suited
 
 from limner.errors import ConfigError
 from limner.models import CATALOGUE, configure, entry
@@ -17,8 +17,9 @@ SELF_REFERRED = {"consistency"}  # its targets are its own answers, so its loss 
 
 @pytest.fixture(params=["digits", "shapes"])
 def dataset(request):
-    """Grey digits with classes; coloured shapes with classes and attributes."""
-    return request.getfixturevalue(request.param)
+    """Grey digits with classes; coloured shapes with classes and attributes; with sources where a model needs them."""
+    images, params = request.getfixturevalue(request.param), request.node.callspec.params
+    return suited(params["name"], images) if "name" in params else images
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -49,8 +50,8 @@ def test_each_phase_moves_its_own_parameters_and_nobody_elses(name, dataset):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_a_model_suggests_is_what_the_loop_reads(name, digits):
-    properties.suggestions_are_read(name, digits)
+def test_what_a_model_suggests_is_what_the_loop_reads(name, dataset):
+    properties.suggestions_are_read(name, dataset)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -62,7 +63,7 @@ def test_a_model_of_one_phase_learns_one_batch_by_heart(name, dataset):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_conditional_model_listens_and_another_does_not(name, dataset):
-    if configure(name, {}).conditional == "none":
+    if getattr(configure(name, {}), "conditional", "none") == "none":
         properties.keeps_to_itself(name, dataset)
     else:
         properties.hears_its_label(name, dataset)

@@ -21,7 +21,8 @@ from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Denoises, Encodes
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct
+from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore
+from .tasks.apply import How
 from .training import checkpoint
 from .training.folder import RunFolder
 from .training.settings import TrainConfig
@@ -291,6 +292,26 @@ class Trained:
         return Pictures(
             to_uint8(rebuilt.numpy()), tuple({"index": k, "task": "reconstruct"} for k in range(len(images)))
         )
+
+    def restore(
+        self,
+        picture: np.ndarray,
+        *,
+        level: float | None = None,
+        mask: np.ndarray | None = None,
+        tile: int = 256,
+        ensemble: bool = False,
+    ) -> np.ndarray:
+        """(h, w, 1 | 3 | 4) uint8 of any size -> the same enlarged, cleaned, filled: what the model was trained for.
+
+        level      deviation of the noise, 0 to 255, for models that are told it; estimated unless given
+        mask       (h, w) bool, True in the hole, for models that fill holes
+        tile       pixels: the picture is taken in tiles of this side, without seams; 0 takes it at once
+        ensemble   the mean over eight turned and mirrored pictures: better by about a tenth of a decibel, eight times
+                   the work
+        Raises NotAble for a model that transforms nothing, ConfigError for a picture or mask that does not fit.
+        """
+        return restore.restore(self.network, picture, restore.Told(level, mask), How(tile, ensemble))
 
     def edit(
         self,

@@ -100,6 +100,58 @@ Example
   limner inpaint cat.png --mask ear.png --model runs/flow-photos-1
 """,
     ),
+    "upscale": _Command(
+        "restore:upscale",
+        "limner upscale IMAGES… --model RUN [OPTIONS]",
+        "Enlarge pictures of any size.",
+        """\
+Train a model first: limner train srnet PHOTOS --degrade down:2
+Pictures are taken in tiles, without seams and in bounded memory.
+
+Example
+  limner upscale photo.jpg --model runs/srnet-photos-1 --ensemble
+""",
+    ),
+    "denoise": _Command(
+        "restore:denoise",
+        "limner denoise IMAGES… --model RUN [OPTIONS]",
+        "Remove noise from pictures of any size.",
+        """\
+Train a model first: limner train denoiser PHOTOS
+How strong the noise is, is estimated, or said with --level.
+
+Example
+  limner denoise night.jpg --model runs/denoiser-photos-1 --level 25
+""",
+    ),
+    "deblur": _Command(
+        "restore:deblur",
+        "limner deblur IMAGES… --model RUN [OPTIONS]",
+        "Sharpen blurred pictures of any size.",
+        """\
+Train a model first: limner train nafnet PHOTOS --degrade blur:1-3,noise:2
+""",
+    ),
+    "colorize": _Command(
+        "restore:colorize",
+        "limner colorize IMAGES… --model RUN [OPTIONS]",
+        "Give gray pictures colours.",
+        """\
+Train a model first: limner train nafnet PHOTOS --degrade gray
+""",
+    ),
+    "restore": _Command(
+        "restore:restore",
+        "limner restore IMAGES… --model RUN [OPTIONS]",
+        "Repair pictures as a model was trained to.",
+        """\
+What a model repairs is what it was trained on, as --degrade said.
+
+Example
+  limner train nafnet PHOTOS --degrade old
+  limner restore scans --model runs/nafnet-photos-1
+""",
+    ),
     "interpolate": _Command(
         "latent:interpolate",
         "limner interpolate RUN [OPTIONS]",

@@ -53,6 +53,7 @@ def _one(name: str) -> Answer:
         "name": name,
         "summary": entry.summary,
         "abilities": abilities(name),
+        "reading": dict(entry.reading),
         "settings": {section: described(config) for section, config in settings.items()},
         "options": described(options()) if options else [],
     }
@@ -62,6 +63,9 @@ def _one(name: str) -> Answer:
 def _print(values: Mapping[str, Any], console: Console) -> None:
     name = values["name"]
     console.out(lines(name, {"is": values["summary"], "can": ", ".join(values["abilities"])}))
+    if values["reading"]:
+        told = ", ".join(f"{key}={value}" for key, value in values["reading"].items())
+        console.out(f"\nits images are read with {told}, unless you say otherwise")
     console.out(f"\nlimner train {name} DATA --set key=value; none: the model or the data decides")
     for section, settings in values["settings"].items():
         console.print(_settings_table(section, settings))
@@ -77,7 +81,8 @@ def abilities(name: str) -> list[str]:
     from ..types import DataSpec
 
     try:
-        small = models.build(name, models.configure(name, {}), DataSpec(channels=3, height=32, width=32))
+        data = models.suited(name, DataSpec(channels=3, height=32, width=32))
+        small = models.build(name, models.configure(name, {}), data)
     except MissingExtra:
         return ["needs a package that is not installed: limner doctor"]
     return [ability for ability, protocol in ABILITIES.items() if isinstance(small, protocol)]

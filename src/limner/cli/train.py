@@ -39,6 +39,9 @@ class Flags:
     fit: Annotated[Literal["crop", "pad", "squash"] | None, Parameter(help="How images of another shape fit.")] = None
     channels: Annotated[int | None, Parameter(help="1 gray, 3 colour, 4 with transparency.")] = None
     flip: Annotated[bool | None, Parameter(help="Mirror half of the images, anew each time they are seen.")] = None
+    patch: Annotated[int | None, Parameter(help="Side of patches to cut from images of full size.")] = None
+    degrade: Annotated[str | None, Parameter(help="What to learn to repair: down:2, noise:0-55, blur:1-3 …")] = None
+    sources: Annotated[str | None, Parameter(help="Images that go in, matched by name with those of DATA.")] = None
     set: Annotated[list[str] | None, Parameter(help="Any setting, key=value; see `limner models NAME`.")] = None
     config: Annotated[Path | None, Parameter(help="TOML file with tables [model], [data] and [train].")] = None
     resume: Annotated[Path | None, Parameter(help="Go on with this run, without MODEL and DATA.")] = None
@@ -153,12 +156,15 @@ def _made(trained: Trained, common: Common) -> Answer:
 
 def _next(trained: Trained) -> list[str]:
     """Three commands to try with a new model."""
-    from ..model import Decodes, Encodes, Samples
+    from ..model import Decodes, Encodes, Samples, Transforms
 
     assert trained.run is not None
     run = trained.run.path
     listens = getattr(trained.network.config, "conditional", "auto") != "none"
     label = ["--label", trained.data.classes[0]] if trained.data.classes and listens else []
+    if isinstance(trained.network, Transforms):
+        use = "restore" if trained.data.degrade else "translate"
+        return [command(use, "IMAGES", "--model", run), command("show", run)]
     if not isinstance(trained.network, Samples):
         encodes = isinstance(trained.network, Encodes)
         use = command("reconstruct", run, "IMAGES") if encodes else command("models", trained.name)
@@ -175,11 +181,11 @@ def _dry_run(model: str, data: str, asked: Sections) -> Answer:
     """Open the data, build the model, settle every setting: all that could be wrong before the first step."""
     from .. import models
     from ..config import from_dict, to_dict
-    from ..data import DataConfig, open_data
+    from ..data import open_data
     from ..training import settings
     from ..training.settings import TrainConfig
 
-    dataset = open_data(data, from_dict(DataConfig, asked["data"], where="data"), split="train")
+    dataset = open_data(data, models.reading(model, asked["data"]), split="train")
     config = models.configure(model, asked["model"])
     network = models.build(model, config, dataset.spec)
     resolved = settings.resolve(from_dict(TrainConfig, asked["train"], where="train"), network.training_defaults())

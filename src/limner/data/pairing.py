@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..images.degrade import Degradation, parse
+from ..rng import generator
 from ..types import DataSpec
 from .config import DataConfig
 
@@ -61,7 +62,7 @@ class Pairing:
         """(B, H, W, C) uint8 rows `indices` -> what the model sees of them: images (B, h, w, C), sources or None.
 
         draw   of everything random in a batch; without one, patches come from the middle and stand upright, and
-               what a degradation draws is a function of the rows
+               what a degradation draws for a row is a function of the row
         """
         chain = self.degradation
         margin = chain.margin if chain is not None and self.patch is not None else 0
@@ -76,7 +77,11 @@ class Pairing:
                 images, other = _mirrored(images, mirrored), None if other is None else _mirrored(other, mirrored)
         if chain is None:
             return images, other
-        sources = chain(images, draw if draw is not None else np.random.default_rng(indices.tolist()))
+        if draw is not None:
+            sources = chain(images, draw)
+        else:
+            each = zip(indices.tolist(), images, strict=True)
+            sources = np.concatenate([chain(image[None], generator(0, "pairs", row)) for row, image in each])
         inner = slice(margin, images.shape[1] - margin), slice(margin, images.shape[2] - margin)
         small = margin // chain.scale
         inner_source = slice(small, sources.shape[1] - small), slice(small, sources.shape[2] - small)

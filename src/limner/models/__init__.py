@@ -7,13 +7,15 @@ Adding a model takes one file and one line here. A model from outside the projec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..config import from_dict
 from ..data.config import DataConfig
+from ..data.pairing import Pairing
 from ..errors import ConfigError, unknown
+from ..images.degrade import parse
 from . import (
     autoregression_presets,
     diffusion_presets,
@@ -127,6 +129,14 @@ def reading(name: str, values: Mapping[str, Any]) -> DataConfig:
         for key in ("patch", "degrade"):
             defaults.pop(key, None)
     return from_dict(DataConfig, {**defaults, **values}, where="data")
+
+
+def suited(name: str, data: DataSpec) -> DataSpec:
+    """Images of that kind with sources such as model `name` is trained on by default."""
+    chain, paired = entry(name).reading.get("degrade"), entry(name).reading.get("paired", True)
+    if chain is not None:
+        return Pairing(None, False, False, parse(chain)).spec(data)
+    return data if paired else replace(data, source_channels=data.channels)
 
 
 def build(name: str, config: Any, data: DataSpec) -> Model:

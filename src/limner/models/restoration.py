@@ -75,12 +75,14 @@ class Restorer(Model):
         return phases if self.discriminator is None else {**phases, "discriminator": [*self.discriminator.parameters()]}
 
     def training_defaults(self) -> dict[str, Any]:
+        phases: dict[str, Any] = {
+            "model": {"optimizer": "adamw", "lr": 2e-3, "betas": (0.9, 0.99), "weight_decay": 0.0}
+        }
+        if self.discriminator is not None:
+            phases["discriminator"] = {"optimizer": "adam", "lr": 2e-4, "betas": (0.5, 0.9)}
         return {
             "batch": 16,
-            "phases": {
-                "model": {"optimizer": "adamw", "lr": 2e-3, "betas": (0.9, 0.99), "weight_decay": 0.0},
-                "discriminator": {"optimizer": "adam", "lr": 2e-4, "betas": (0.5, 0.9)},
-            },
+            "phases": phases,
             "lr_schedule": "cosine",
             "warmup_images": 8_000,
             "clip": 1.0,

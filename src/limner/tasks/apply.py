@@ -114,16 +114,3 @@ def _turned(image: Tensor, way: int) -> Tensor:
 
 def _back(image: Tensor, way: int) -> Tensor:
     return torch.rot90(image.flip(3) if way >= 4 else image, -(way % 4), (2, 3))
-
-
-def consistent(made: Tensor, source: Tensor, shrink: Any, enlarge: Any, *, rounds: int = 10) -> Tensor:
-    """`made` moved until shrinking it gives its source: iterative back-projection.
-
-    made      (1, C, scale h, scale w)
-    source    (1, C, h, w)
-    shrink, enlarge   functions between the two sizes
-    Source: Irani and Peleg 1991, Improving resolution by image registration, section 3.
-    """
-    for _ in range(rounds):
-        made = made + enlarge(source - shrink(made))
-    return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from ..images import bicubic
 from ..images.colour import luma
+from ..images.stream import encode_png_bands
 from ..model import Model, Transforms
 from ..nn.restoration.enlarge import Enlarge
 from ..types import Condition
@@ -87,6 +89,57 @@ def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = T
         yield made.mean(axis=2, keepdims=True) if gray_again else made
 
 
+def png(
+    model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED, *, consistent: bool = False
+) -> bytes:
+    """The restored picture as a PNG file, made and packed band by band: what a large one costs is its file.
+
+    consistent   move the result until shrinking it gives the picture again, which needs it in memory as a whole
+    """
+    _check(picture)
+    height, width = (model.data.scale * side for side in picture.shape[:2])
+    bands = restore_bands(model, picture, told, how)
+    if consistent:
+        bands = iter([consistently(np.concatenate([*bands]), picture)])
+    first = next(bands)
+    return b"".join(encode_png_bands(chain([first], bands), height, width, first.shape[2]))
+
+
+def consistently(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> np.ndarray:
+    """An enlarged picture moved until bicubic shrinking gives the picture that it was made of; both uint8.
+
+    Source: Irani and Peleg 1991, Improving resolution by image registration, section 3.
+    """
+    scale = made.shape[0] // picture.shape[0]
+    if scale == 1 or made.shape[2] != picture.shape[2]:
+        raise ConfigError("only an enlarged picture can be made consistent with the one it was made of")
+    found, wanted = made.astype(np.float64), picture.astype(np.float64)
+    for _ in range(rounds):
+        found = found + bicubic.resize(wanted - bicubic.resize(found, 1 / scale), scale)
+    return np.floor(found + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> bytes:
+    """How far off each pixel of the restored picture is expected to be, as a gray PNG: levels of 255, times ten.
+
+    Raises ConfigError for a model that predicts none.
+    """
+    if not hasattr(model, "error_scale"):
+        raise ConfigError(f"{model.name} predicts no errors; train a restorer with --set uncertainty=true")
+    _check(picture)
+    fitted, colours = _fitted(_Errors(model), picture[..., :3])
+    if isinstance(fitted, _ByBrightness):
+        fitted, colours = _Errors(model), _gray(colours)
+    stacked = np.concatenate([colours.astype(np.float32), *_maps(model, colours, told)], axis=2)
+    source = torch.from_numpy(stacked / 127.5 - 1).permute(2, 0, 1)[None]
+    height, width = (model.data.scale * side for side in picture.shape[:2])
+    bands = (
+        (band[0].mean(0)[..., None].numpy() * 1275 + 0.5).clip(0, 255).astype(np.uint8)
+        for band in apply.bands(fitted, source, Condition(), how)
+    )
+    return b"".join(encode_png_bands(bands, height, width, 1))
+
+
 def noise_level(picture: np.ndarray) -> float:
     """The deviation of white noise in (h, w, C), in its own units: the median of the finest diagonal differences.
 
@@ -105,7 +158,7 @@ def _check(picture: np.ndarray) -> None:
         raise ConfigError(f"a picture of {picture.dtype} {picture.shape} cannot be restored; use uint8 (h, w, 1|3|4)")
 
 
-def _fitted(model: Model, colours: np.ndarray) -> tuple[Any, np.ndarray]:
+def _fitted(model: Any, colours: np.ndarray) -> tuple[Any, np.ndarray]:
     """The model, and the picture in the channels that it takes."""
     taken, given = model.data.source_channels - len(model.data.maps), colours.shape[2]
     if taken == given:
@@ -125,7 +178,7 @@ def _gray(colours: np.ndarray) -> np.ndarray:
     return colours.astype(np.float32) @ _TO_YCC[0].numpy()[:, None]
 
 
-def _maps(model: Model, colours: np.ndarray, told: Told) -> list[np.ndarray]:
+def _maps(model: Any, colours: np.ndarray, told: Told) -> list[np.ndarray]:
     """What the model is told, (h, w, 1) each, in units of uint8."""
     maps, size = [], colours.shape[:2]
     for name in model.data.maps:
@@ -164,3 +217,16 @@ class _ByBrightness(nn.Module):
         bright = self.model.transform(torch.cat([ycc[:, :1], maps], 1), condition)
         made = torch.cat([bright, self.enlarge(ycc[:, 1:])], 1)
         return torch.einsum("ij,bjhw->bihw", _FROM_YCC.to(source), made)
+
+
+class _Errors(nn.Module):
+    """A model's expected errors, as if they were its pictures."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.name, self.config, self.data = model.name, model.config, model.data
+        self.reach, self.multiple = model.reach, model.multiple
+
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
+        return self.model.error_scale(source)

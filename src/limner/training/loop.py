@@ -22,7 +22,7 @@ from .. import __version__, bundle, durable
 from ..data.dataset import Dataset
 from ..data.loader import Loader, to_batch
 from ..errors import BadCheckpoint, DiskError, Interrupted, TrainingStopped
-from ..model import Encodes, Model, Samples
+from ..model import Encodes, Model, Samples, Transforms
 from ..tasks import conditions
 from ..types import Condition
 from . import checkpoint, inference, optimizers, previews
@@ -349,7 +349,7 @@ class Trainer:
         self.show.report(report)
 
     def _preview(self, log: RunLog) -> None:
-        if not isinstance(self.model, Encodes | Samples):  # nothing to look at: it judges pictures
+        if not isinstance(self.model, Encodes | Samples | Transforms):  # nothing to look at: it judges pictures
             return
         picture = previews.preview(self._handed_out(self.weights), self.dataset, self.bank, seed=self.config.seed)
         self._previewed = self.step

@@ -1,0 +1,204 @@
+"""`limner upscale`, `denoise`, `deblur`, `colorize` and `restore`: pictures of any size, made better by a model.
+
+They are one command under five names, each of which refuses a model that was trained for something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ..errors import ConfigError
+from . import places
+from .latent import Device, load, made_by
+from .output import Answer, Common, lines, note
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api import Trained
+    from ..types import DataSpec
+
+PLAIN = Common()
+_SHEET = 6  # pictures on the sheet
+_CROP = 256  # pixels of each that it shows
+
+Images = Annotated[str, Parameter(help="Image files, or folders of them.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """How pictures are restored, and where they go."""
+
+    model: Annotated[Path | None, Parameter(help="A run, one of its checkpoints, or a model folder.")] = None
+    out: Annotated[Path | None, Parameter(help="Folder for the pictures, under their own names, as PNG.")] = None
+    level: Annotated[float | None, Parameter(help="Strength of the noise, 0 to 255; estimated by default.")] = None
+    tile: Annotated[int, Parameter(help="Pixels of a tile's side; 0 takes each picture at once.")] = 256
+    ensemble: Annotated[bool, Parameter(show_default=False, help="Slower and better: eight views of each.")] = False
+    consistent: Annotated[
+        bool, Parameter(show_default=False, help="Make the result, shrunk again, equal what was given.")
+    ] = False
+    uncertainty: Annotated[
+        bool, Parameter(show_default=False, help="Write how far off each pixel may be, as NAME.error.png.")
+    ] = False
+    overwrite: Annotated[bool, Parameter(show_default=False, help="Replace pictures that are already there.")] = False
+    device: Device = "auto"
+
+
+NOTHING = Asked()
+
+
+def upscale(*images: Images, asked: Asked = NOTHING, common: Common = PLAIN) -> Answer:
+    """Enlarge IMAGES by the factor that the model was trained for."""
+    return _restored("upscale", images, asked, common)
+
+
+def denoise(*images: Images, asked: Asked = NOTHING, common: Common = PLAIN) -> Answer:
+    """Remove the noise of IMAGES."""
+    return _restored("denoise", images, asked, common)
+
+
+def deblur(*images: Images, asked: Asked = NOTHING, common: Common = PLAIN) -> Answer:
+    """Sharpen blurred IMAGES."""
+    return _restored("deblur", images, asked, common)
+
+
+def colorize(*images: Images, asked: Asked = NOTHING, common: Common = PLAIN) -> Answer:
+    """Give gray IMAGES colours."""
+    return _restored("colorize", images, asked, common)
+
+
+def restore(*images: Images, asked: Asked = NOTHING, common: Common = PLAIN) -> Answer:
+    """Repair IMAGES as the model was trained to."""
+    return _restored("restore", images, asked, common)
+
+
+def _restored(task: str, images: tuple[str, ...], asked: Asked, common: Common) -> Answer:
+    if not images:
+        raise ConfigError(f"say which images: limner {task} IMAGES… --model RUN, files or folders")
+    if asked.model is None:
+        raise ConfigError(f"say which model: limner {task} IMAGES… --model RUN; to train one: {_TRAIN[task]}")
+    from ..images.files import pictures_in
+    from ..model import Transforms
+    from ..tasks.generate import need
+
+    trained = load(asked.model, asked.device)
+    need(trained.network, Transforms)
+    _check_trained_for(task, trained)
+    paths = pictures_in(images)
+    folder = asked.out or places.free(Path(_FOLDER[task]), places.name_of(asked.model))
+    targets = _targets(paths, folder, asked)
+    kept = [row for row in _each(trained, paths, targets, asked, common) if row is not None]
+    sheet = folder.with_name(f"{folder.name}.png")
+    if kept and (asked.overwrite or not sheet.exists()):
+        _write_sheet(kept, sheet)
+    facts = {"folder": folder, "sheet": sheet if kept else None}
+    values = {**made_by(trained), "task": task, "pictures": len(paths), "out": str(folder)}
+    return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", facts))
+
+
+_FOLDER = {
+    "upscale": "upscaled",
+    "denoise": "denoised",
+    "deblur": "deblurred",
+    "colorize": "colorized",
+    "restore": "restored",
+}
+_TRAIN = {
+    "upscale": "limner train srnet PHOTOS --degrade down:2",
+    "denoise": "limner train denoiser PHOTOS",
+    "deblur": "limner train nafnet PHOTOS --degrade blur:1-3,noise:2",
+    "colorize": "limner train nafnet PHOTOS --degrade gray",
+    "restore": "limner train nafnet PHOTOS --degrade old",
+}
+
+
+def _check_trained_for(task: str, trained: Trained) -> None:
+    """Raise ConfigError where the model was trained for something else than the command says."""
+    data = trained.data
+    fits = {
+        "upscale": data.scale > 1,
+        "denoise": data.scale == 1 and any(word in data.degrade for word in ("noise", "poisson", "camera", "jpeg")),
+        "deblur": data.scale == 1 and any(word in data.degrade for word in ("blur", "motion", "defocus")),
+        "colorize": data.channels == 3 and _colours(data) == 1,
+        "restore": True,
+    }
+    if not fits[task]:
+        raise ConfigError(
+            f"{trained.name} was trained on {data.degrade or 'pairs'}, not to {task}; train one: {_TRAIN[task]}; "
+            f"or use it as it is: limner restore"
+        )
+
+
+def _colours(data: DataSpec) -> int:
+    return data.source_channels - len(data.maps)
+
+
+def _targets(paths: list[Path], folder: Path, asked: Asked) -> list[Path]:
+    """Where each picture goes; raises ConfigError before anything is made when one is taken."""
+    targets = [folder / f"{path.stem}.png" for path in paths]
+    twice = next((target for place, target in enumerate(targets) if target in targets[:place]), None)
+    if twice is not None:
+        raise ConfigError(f"two of the images are called {twice.stem}; restore them into different folders")
+    errors = [_error_file(target) for target in targets] if asked.uncertainty else []
+    taken = next((target for target in [*targets, *errors] if target.exists()), None)
+    if taken is not None and not asked.overwrite:
+        raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")
+    return targets
+
+
+def _error_file(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.error.png")
+
+
+def _each(
+    trained: Trained, paths: list[Path], targets: list[Path], asked: Asked, common: Common
+) -> Iterator[tuple[np.ndarray, np.ndarray] | None]:
+    """Restore and write one picture after the other; gives a crop of each before and after, of the first few."""
+    from .. import durable
+    from ..images.read import decode
+    from ..tasks import restore as task
+    from ..tasks.apply import How
+
+    how = How(asked.tile, asked.ensemble)
+    for place, (path, target) in enumerate(zip(paths, targets, strict=True)):
+        picture = decode(path)
+        note(common, f"{path.name}: {picture.shape[0]}x{picture.shape[1]}")
+        durable.make_folder(target.parent)
+        told = task.Told(asked.level)
+        durable.write_file(target, task.png(trained.network, picture, told, how, consistent=asked.consistent))
+        if asked.uncertainty:
+            durable.write_file(_error_file(target), task.error_png(trained.network, picture, told, how))
+        yield _crops(picture, target, trained.data.scale) if place < _SHEET else None
+
+
+def _crops(before: np.ndarray, after: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of a picture before, pixels repeated to the new size, and after."""
+    from ..images.colour import with_channels
+    from ..images.read import decode
+
+    made = with_channels(decode(after), 3)
+    side = _CROP // scale
+    top, left = (max(0, (length - side) // 2) for length in before.shape[:2])
+    part = with_channels(before[top : top + side, left : left + side], 3)
+    large = part.repeat(scale, axis=0).repeat(scale, axis=1)
+    return large, made[scale * top : scale * top + large.shape[0], scale * left : scale * left + large.shape[1]]
+
+
+def _write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Before and after side by side, a row for each picture."""
+    import numpy as np
+
+    from .. import durable
+    from ..images.grid import grid
+    from ..images.metadata import encode_png
+
+    cells = np.full((2 * len(rows), _CROP, _CROP, 3), 255, np.uint8)
+    for place, crop in enumerate(crop for row in rows for crop in row):
+        cells[place, : crop.shape[0], : crop.shape[1]] = crop
+    durable.write_file(path, encode_png(grid(cells, columns=2)))
