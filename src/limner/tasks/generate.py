@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.names import few
 from ..errors import ConfigError, NotAble
-from ..model import Decodes, Denoises, Encodes, Model, Samples, Scores
+from ..model import Decodes, Denoises, Encodes, Model, Samples, Scores, Transforms
 from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
@@ -23,6 +23,7 @@ _DOES: dict[Any, str] = {
     Encodes: "encode images",
     Scores: "score images",
     Denoises: "edit images or guide another",
+    Transforms: "turn one picture into another",
 }
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_WINDOW = 32  # side of the window that channel attention averages over, in places of its level
+_WINDOW = 4  # places to each side that channel attention averages over, at each level
 _UNKNOWN = 1e-6
 
 
@@ -36,7 +36,7 @@ class NAFNet(nn.Module):
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
-        block = 1 + _WINDOW // 2
+        block = 1 + _WINDOW
         self.reach = sum(2 * depth * block * 2**level for level in range(levels)) + depth * block * self.multiple
         self.reach = -(-(self.reach + 2) // self.multiple) * self.multiple
 
@@ -96,20 +96,10 @@ def _gate(image: Tensor) -> Tensor:
 
 
 def _local_mean(image: Tensor) -> Tensor:
-    """The mean of what lies within half a window of each place, of fewer places at the edge; (B, C, h, w)."""
-    return _summed(_summed(image.float(), 2), 3).to(image.dtype)
-
-
-def _summed(image: Tensor, axis: int) -> Tensor:
-    """Means over a window along one axis, by one cumulative sum."""
-    side = image.shape[axis]
-    zeros = image.new_zeros([1 if place == axis else length for place, length in enumerate(image.shape)])
-    total = torch.cat([zeros, image.double().cumsum(axis)], axis)
-    places = torch.arange(side, device=image.device)
-    last, first = (places + _WINDOW // 2 + 1).clamp(max=side), (places - _WINDOW // 2).clamp(min=0)
-    shape = [1, 1, 1, 1]
-    shape[axis] = side
-    return ((total.index_select(axis, last) - total.index_select(axis, first)) / (last - first).view(shape)).float()
+    """The mean of what lies within `_WINDOW` of each place, of fewer places at the edge; (B, C, h, w)."""
+    side = 2 * _WINDOW + 1
+    down = functional.avg_pool2d(image, (side, 1), 1, (_WINDOW, 0), count_include_pad=False)
+    return functional.avg_pool2d(down, (1, side), 1, (0, _WINDOW), count_include_pad=False)
 
 
 class PartialUNet(nn.Module):
@@ -163,7 +153,7 @@ class PartialConv(nn.Module):
 
     def forward(self, image: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """image (B, C, h, w), known (B, 1, h, w) of 0 and 1 -> the same of what comes out."""
-        share = functional.avg_pool2d(known, self.size, self.stride, self.size // 2, count_include_pad=False)
+        share = functional.avg_pool2d(known, self.size, self.stride, self.size // 2)  # beyond the edge is unknown
         made = self.conv(image * known) / share.clamp(min=1 / self.size**2)
         found = (share > _UNKNOWN).to(image.dtype)
         return (made + self.bias) * found, found

@@ -1,0 +1,110 @@
+"""Enlarging is MATLAB's; every network starts as plain enlarging or copying; holes are looked past."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from limner import models
+from limner.errors import ConfigError
+from limner.images.bicubic import resize
+from limner.nn.restoration.enlarge import Enlarge
+from limner.nn.restoration.unets import PartialConv, PartialUNet
+from limner.types import Condition, DataSpec
+
+SPECS = {
+    "srnet": DataSpec(1, 24, 24, source_channels=1, scale=3),
+    "srcnn": DataSpec(3, 24, 24, source_channels=3, scale=2),
+    "espcn": DataSpec(1, 24, 24, source_channels=1, scale=4),
+    "edsr": DataSpec(3, 24, 24, source_channels=3, scale=2),
+    "denoiser": DataSpec(3, 24, 24, source_channels=4, maps=("noise",)),
+    "dncnn": DataSpec(1, 24, 24, source_channels=1),
+    "nafnet": DataSpec(3, 24, 24, source_channels=1),
+    "inpainter": DataSpec(1, 16, 16, source_channels=2, maps=("hole",)),
+}
+
+
+def restorer(name, spec=None, **config):
+    torch.manual_seed(0)
+    return models.build(name, models.configure(name, {"width": 8} | config), spec or SPECS[name]).eval()
+
+
+def stirred(model):
+    """The model with a last layer that is not zero, so that its output says something."""
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (7, 12)])
+def test_enlarging_equals_the_protocols_bicubic(scale, size):
+    image = np.random.default_rng(0).random((2, *size, 3))
+    made = Enlarge(scale)(torch.from_numpy(image).permute(0, 3, 1, 2).float()).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(made, resize(image, scale), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_an_untrained_restorer_is_plain_enlarging_or_copying(name):
+    model, spec = restorer(name), SPECS[name]
+    source = torch.rand(2, *spec.source_shape) * 2 - 1
+    if "hole" in spec.maps:
+        source[:, -1] = -1
+    colours = source[:, : spec.source_channels - len(spec.maps)].expand(-1, spec.channels, -1, -1)
+    torch.testing.assert_close(model.transform(source, Condition()), Enlarge(spec.scale)(colours))
+
+
+def test_what_lies_in_a_hole_changes_nothing():
+    model = stirred(restorer("inpainter"))
+    source = torch.rand(1, 2, 16, 16) * 2 - 1
+    source[:, 1] = -1
+    source[:, 1, 4:9, 5:11] = 1
+    other = source.clone()
+    other[:, 0, 4:9, 5:11] = 7.0
+    assert torch.equal(model.transform(source, Condition()), model.transform(other, Condition()))
+    other[:, 0, 0, 0] = 7.0
+    assert not torch.equal(model.transform(source, Condition()), model.transform(other, Condition()))
+
+
+def test_a_partial_convolution_without_holes_is_a_convolution_and_flat_pictures_stay_flat_past_holes():
+    layer = PartialConv(1, 1, 3)
+    nn.init.constant_(layer.conv.weight, 1 / 9)
+    image, known = torch.ones(1, 1, 6, 6), torch.ones(1, 1, 6, 6)
+    known[:, :, 2:4, 2:5] = 0
+    made, found = layer(image, known)
+    assert torch.allclose(made[found > 0], torch.tensor(1.0), atol=1e-6) and bool((found == 1).all())
+    alone = torch.zeros(1, 1, 9, 9)
+    alone[:, :, 4, 4] = 1
+    _, found = layer(torch.ones(1, 1, 9, 9), alone)
+    assert found.sum() == 9  # the hole shrinks by one place on each side
+
+
+def test_a_hole_is_filled_up_level_by_level():
+    network = PartialUNet(2, 1, width=4, depth=2)
+    source = torch.full((1, 2, 16, 16), 1.0)  # all hole
+    assert torch.isfinite(network(source)).all()
+
+
+def test_predicted_errors_are_positive_and_only_given_when_trained_for():
+    spec = SPECS["srnet"]
+    with pytest.raises(ConfigError, match="uncertainty=true"):
+        restorer("srnet").error_scale(torch.zeros(1, *spec.source_shape))
+    sure = stirred(restorer("srnet", uncertainty=True))
+    errors = sure.error_scale(torch.rand(1, *spec.source_shape))
+    assert errors.shape == (1, 1, 24, 24) and errors.min() >= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "message"),
+    [
+        ("srnet", DataSpec(1, 8, 8), "learns from pairs"),
+        ("denoiser", DataSpec(1, 8, 8, source_channels=1, scale=2), "keeps the size"),
+        ("denoiser", DataSpec(1, 9, 8, source_channels=1), "multiples of 2"),
+        ("srnet", DataSpec(1, 8, 8, source_channels=3), "as many, or gray"),
+        ("inpainter", DataSpec(1, 16, 16, source_channels=1), "fills holes"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(name, spec, message):
+    with pytest.raises(ConfigError, match=message):
+        restorer(name, spec)

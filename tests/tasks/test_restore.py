@@ -1,0 +1,144 @@
+"""Pictures of any size and kind through a restorer: tiles leave no seams, and what is given back is as it was given."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from limner import models
+from limner.errors import ConfigError, NotAble
+from limner.images.bicubic import resize
+from limner.tasks import apply, restore
+from limner.tasks.apply import WHOLE, How
+from limner.tasks.restore import Told
+from limner.types import Condition, DataSpec
+
+ENLARGES = DataSpec(1, 24, 24, source_channels=1, scale=2, degrade="down:2")
+CLEANS = DataSpec(3, 24, 24, source_channels=4, maps=("noise",), degrade="noise:0-55")
+FILLS = DataSpec(3, 16, 16, source_channels=4, maps=("hole",), degrade="mask:box:0.2")
+
+
+def restorer(name, spec, *, stirred=True, **config):
+    """A restorer with random weights; with `stirred` even in its last layer, so that it does something."""
+    torch.manual_seed(0)
+    model = models.build(name, models.configure(name, {"width": 8} | config), spec).eval()
+    for parameter in model.parameters() if stirred else ():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+def picture(height, width, channels, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "config"),
+    [
+        ("srnet", ENLARGES, {}),
+        ("srcnn", ENLARGES, {}),
+        ("espcn", ENLARGES, {}),
+        ("edsr", ENLARGES, {"depth": 2}),
+        ("denoiser", CLEANS, {"depth": 4}),
+        ("dncnn", DataSpec(1, 24, 24, source_channels=1), {"depth": 4}),
+        ("nafnet", DataSpec(1, 24, 24, source_channels=1), {"depth": 1}),
+        ("inpainter", FILLS, {"depth": 2}),
+    ],
+)
+@pytest.mark.parametrize("size", [(61, 83), (64, 33)])
+def test_tiles_give_what_the_whole_picture_gives(name, spec, config, size):
+    model = restorer(name, spec, **config)
+    source = torch.rand(1, spec.source_channels, *size) * 2 - 1
+    if "hole" in spec.maps:
+        source[:, -1] = torch.where(source[:, -1] > 0.8, 1.0, -1.0)
+    whole = apply.apply(model, source, Condition(), WHOLE)
+    assert whole.shape == (1, spec.channels, spec.scale * size[0], spec.scale * size[1])
+    for tile in (16, 24):
+        torch.testing.assert_close(apply.apply(model, source, Condition(), How(tile)), whole, atol=1e-5, rtol=0)
+
+
+def test_a_tile_cut_too_small_would_show():
+    """The check above can fail: with less around each tile than the network looks at there are seams."""
+    model = restorer("srnet", ENLARGES)
+    source = torch.rand(1, 1, 60, 60)
+    whole = apply.apply(model, source, Condition(), WHOLE)
+    model.reach -= 1
+    assert (apply.apply(model, source, Condition(), How(16)) - whole).abs().max() > 1e-4
+
+
+def test_an_ensemble_turns_with_its_picture():
+    model = restorer("srnet", ENLARGES)
+    source = torch.rand(1, 1, 12, 17)
+    turned = apply.apply(model, torch.rot90(source, 1, (2, 3)), Condition(), How(ensemble=True))
+    straight = apply.apply(model, source, Condition(), How(ensemble=True))
+    torch.testing.assert_close(turned, torch.rot90(straight, 1, (2, 3)), atol=1e-5, rtol=0)
+    assert not torch.allclose(straight, apply.apply(model, source, Condition(), WHOLE), atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 7)])
+def test_pictures_of_every_kind_come_back_in_their_kind(channels, size):
+    given = picture(*size, channels)
+    made = restore.restore(restorer("srnet", ENLARGES, stirred=False), given)
+    assert made.dtype == np.uint8 and made.shape == (2 * size[0], 2 * size[1], channels)
+    expected = resize(given, 2).astype(int)
+    assert np.abs(made[..., :3].astype(int) - expected[..., :3]).max() <= 2  # through brightness and colours
+    if channels == 4:
+        assert np.array_equal(made[..., 3], expected[..., 3])
+
+
+def test_a_very_long_picture_goes_through():
+    assert restore.restore(restorer("srnet", ENLARGES), picture(3000, 1, 3)).shape == (6000, 2, 3)
+
+
+def test_known_pixels_stay_and_holes_are_filled():
+    given, hole = picture(20, 23, 3), np.zeros((20, 23), bool)
+    hole[3:9, 4:12] = True
+    made = restore.restore(restorer("inpainter", FILLS, depth=2), given, Told(hole=hole))
+    assert np.array_equal(made[~hole], given[~hole]) and not np.array_equal(made[hole], given[hole])
+
+
+def test_a_mask_of_another_size_and_no_mask_at_all_are_refused():
+    model = restorer("inpainter", FILLS, depth=2)
+    with pytest.raises(ConfigError, match="mask is 5x5 and the picture 20x23"):
+        restore.restore(model, picture(20, 23, 3), Told(hole=np.zeros((5, 5), bool)))
+    with pytest.raises(ConfigError, match="with a mask"):
+        restore.restore(model, picture(20, 23, 3))
+
+
+@pytest.mark.parametrize("level", [5.0, 15.0, 25.0, 50.0])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_level_of_noise_is_estimated(level, channels):
+    smooth = np.linspace(60, 200, 128)[:, None, None] + np.linspace(-20, 20, 96)[None, :, None]
+    noisy = smooth + level * np.random.default_rng(0).standard_normal((128, 96, channels))
+    assert restore.noise_level(noisy) == pytest.approx(level, rel=0.1)
+
+
+def test_a_consistent_picture_shrinks_to_what_was_given():
+    given = resize(picture(40, 36, 3), 0.5)
+    made = restore.restore(restorer("srnet", ENLARGES), given)
+    before, after = (
+        np.abs(resize(each, 0.5).astype(int) - given).mean() for each in (made, restore.consistently(made, given))
+    )
+    assert after < 0.5 < before  # rounding alone is left
+
+
+def test_a_picture_as_png_is_the_picture():
+    model, given = restorer("srnet", ENLARGES), picture(50, 41, 4)
+    packed = restore.png(model, given, how=How(16))
+    assert np.array_equal(np.array(Image.open(io.BytesIO(packed))), restore.restore(model, given, how=WHOLE))
+
+
+def test_expected_errors_are_a_gray_picture_of_the_new_size():
+    model = restorer("srnet", ENLARGES, uncertainty=True)
+    shown = Image.open(io.BytesIO(restore.error_png(model, picture(30, 21, 3), how=How(16))))
+    assert shown.mode == "L" and shown.size == (42, 60)
+
+
+def test_a_model_that_transforms_nothing_is_refused(digits):
+    model = models.build("vae", models.configure("vae", {"width": 4, "latent": 4}), digits.spec)
+    with pytest.raises(NotAble, match="vae"):
+        restore.restore(model, picture(8, 8, 1))
