@@ -349,3 +349,17 @@ def test_an_error_under_the_lock_is_not_taken_for_one_of_the_lock(tmp_path):
 def test_a_lock_that_cannot_be_made_is_a_disk_error(tmp_path):
     with pytest.raises(DiskError), durable.lock(tmp_path / "nowhere" / ".lock", "me"):
         pass
+
+
+def test_parts_that_fail_half_way_leave_what_was_there(tmp_path):
+    file = tmp_path / "picture.png"
+    durable.write_file(file, iter([b"one", b"two"]))
+    assert file.read_bytes() == b"onetwo"
+
+    def parts():
+        yield b"three"
+        raise RuntimeError("the model failed")
+
+    with pytest.raises(RuntimeError, match="the model failed"):
+        durable.write_file(file, parts())
+    assert file.read_bytes() == b"onetwo" and list(tmp_path.iterdir()) == [file]

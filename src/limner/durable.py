@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -31,15 +31,18 @@ def _operate(name: str, path: Path) -> None:
     """Called before every operation on the disk, so that tests can make any of them fail or crash."""
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, durably: afterwards it holds the old bytes or the new, whatever happens."""
+def write_file(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Replace `path` by `data`, durably: afterwards it holds the old bytes or the new, whatever happens.
+
+    data   all of it, or its parts in order, which are made while it is written
+    """
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
     with _disk_errors(path):
         try:
-            _write(temporary, data)
+            _write(temporary, (data,) if isinstance(data, bytes) else data)
             _operate("rename", path)
             os.replace(temporary, path)
-        except OSError:
+        except BaseException:  # whatever the parts are made by may fail in its own way
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
@@ -70,8 +73,8 @@ def publish_folder(target: Path, contents: Mapping[str, Callable[[], bytes]], *,
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            files = {name: _write(temporary / name, make()) for name, make in sorted(contents.items())}
-            _write(temporary / MANIFEST, _signed({**about, "files": files}))
+            files = {name: _write(temporary / name, (make(),)) for name, make in sorted(contents.items())}
+            _write(temporary / MANIFEST, (_signed({**about, "files": files}),))
             _sync_folder(temporary)
             _swap(temporary, target)
         except OSError:
@@ -169,15 +172,19 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
-def _write(path: Path, data: bytes) -> dict[str, object]:
+def _write(path: Path, parts: Iterable[bytes]) -> dict[str, object]:
     """Write and sync one file; returns its manifest entry."""
     _operate("write", path)
+    size, sha256 = 0, hashlib.sha256()
     with open(path, "wb") as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
+            size += len(part)
+            sha256.update(part)
         file.flush()
         _operate("fsync", path)
         os.fsync(file.fileno())
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"bytes": size, "sha256": sha256.hexdigest()}
 
 
 def _verify_files(folder: Path, files: Mapping[str, Mapping[str, object]]) -> None:

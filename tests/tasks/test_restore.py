@@ -128,13 +128,13 @@ def test_a_consistent_picture_shrinks_to_what_was_given():
 
 def test_a_picture_as_png_is_the_picture():
     model, given = restorer("srnet", ENLARGES), picture(50, 41, 4)
-    packed = restore.png(model, given, how=How(16))
+    packed = b"".join(restore.png(model, given, how=How(16)))
     assert np.array_equal(np.array(Image.open(io.BytesIO(packed))), restore.restore(model, given, how=WHOLE))
 
 
 def test_expected_errors_are_a_gray_picture_of_the_new_size():
     model = restorer("srnet", ENLARGES, uncertainty=True)
-    shown = Image.open(io.BytesIO(restore.error_png(model, picture(30, 21, 3), how=How(16))))
+    shown = Image.open(io.BytesIO(b"".join(restore.error_png(model, picture(30, 21, 3), how=How(16)))))
     assert shown.mode == "L" and shown.size == (42, 60)
 
 

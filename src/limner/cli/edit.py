@@ -77,7 +77,12 @@ def inpaint(
     where: Where = PLACES,
     common: Common = PLAIN,
 ) -> Answer:
-    """Fill the holes of IMAGES that --mask says; the grid shows each row of them above the filled ones."""
+    """Fill the holes of IMAGES that --mask says; the grid shows each row of them above the filled ones.
+
+    A diffusion model fills images of its own size; one that was trained to fill holes takes them of any size.
+    """
+    if images and _fills(trained := load(model, asked.device)):
+        return _filled(trained, images, mask, model, where)
     trained, taken = _given("inpaint", images, model, number, asked.device)
     masks = read_masks(mask, trained)
     if len(masks) not in (1, len(taken)):
@@ -85,6 +90,36 @@ def inpaint(
     where = _settled(where, "inpaintings", model, len(taken))
     pictures = trained.inpaint(taken, masks.repeat(len(taken) // len(masks), axis=0), **asked.of(trained))
     return _answer("filled pictures", trained, taken, pictures, where, {"seed": asked.seed})
+
+
+def _fills(trained: Trained) -> bool:
+    return "hole" in trained.data.maps
+
+
+def _filled(trained: Trained, images: tuple[str, ...], masks: list[str], model: Path, where: Where) -> Answer:
+    """Fill holes with a model that was trained to, each image at its own size and under its own name."""
+    import numpy as np
+
+    from .. import durable
+    from ..images.files import pictures_in
+    from ..images.metadata import encode_png
+    from ..images.read import decode
+
+    paths = pictures_in(images)
+    if len(masks) not in (1, len(paths)):
+        raise ConfigError(f"{len(masks)} masks for {len(paths)} images; give one for all, or one for each")
+    folder = where.out or places.free(Path("inpaintings"), places.name_of(model))
+    targets = [folder / f"{path.stem}.png" for path in paths]
+    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
+    if taken is not None and not where.overwrite:
+        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    for path, mask, target in zip(paths, masks * (len(paths) // len(masks)), targets, strict=True):
+        hole = decode(Path(mask), channels=1, background=(0, 0, 0))[..., 0] >= 128
+        made = trained.restore(decode(path), mask=np.ascontiguousarray(hole))
+        durable.make_folder(folder)
+        durable.write_file(target, encode_png(made))
+    values = {**made_by(trained), "pictures": len(paths), "out": str(folder)}
+    return Answer(values, lines(f"{len(paths):,} filled pictures by {trained.name}", {"folder": folder}))
 
 
 def _given(command: str, images: tuple[str, ...], model: Path, number: int, device: str) -> tuple[Trained, np.ndarray]:

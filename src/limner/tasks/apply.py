@@ -20,6 +20,8 @@ from .generate import need
 from .tiles import device_of
 
 TILE = 256  # pixels of a source: the inner side of a tile
+_BAND = 12_000_000  # numbers that a band of tiles makes at most, some 50 MB,
+_LEAST = 64  # unless it would be lower than this
 _TURNS = 8  # ways to turn and mirror a square
 
 
@@ -64,19 +66,29 @@ def bands(model: Model, source: Tensor, condition: Condition, how: How = TILED) 
         yield _once(able, model, source, condition, how)
         return
     side = -(-how.tile // able.multiple) * able.multiple
-    for top in range(0, height, side):
-        row = [_tile(able, model, source, condition, how, top, left, side) for left in range(0, width, side)]
+    most = _BAND // (model.data.channels * model.data.scale**2 * width) // able.multiple * able.multiple
+    rows = max(able.multiple, min(side, max(most, _LEAST)))
+    rows = -(-rows // able.multiple) * able.multiple
+    for top in range(0, height, rows):
+        row = [_tile(able, model, source, condition, how, (top, left), (rows, side)) for left in range(0, width, side)]
         yield torch.cat(row, dim=3)
 
 
 def _tile(
-    able: Any, model: Model, source: Tensor, condition: Condition, how: How, top: int, left: int, side: int
+    able: Any,
+    model: Model,
+    source: Tensor,
+    condition: Condition,
+    how: How,
+    place: tuple[int, int],
+    size: tuple[int, int],
 ) -> Tensor:
     """What is made of one tile, its margin cut off."""
+    (top, left), (rows_high, side) = place, size
     scale, height, width = model.data.scale, *source.shape[2:]
     margin = -(-able.reach // able.multiple) * able.multiple
     above, before = max(0, top - margin), max(0, left - margin)
-    bottom, right = min(height, top + side), min(width, left + side)
+    bottom, right = min(height, top + rows_high), min(width, left + side)
     part = source[:, :, above : min(height, bottom + margin), before : min(width, right + margin)]
     made = _once(able, model, part, condition, how)
     rows = slice(scale * (top - above), scale * (bottom - above))

@@ -80,9 +80,7 @@ def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = T
     given = colours.shape[2]
     fitted, colours = _fitted(model, colours)
     maps = _maps(model, colours, told)
-    with np.errstate(invalid="ignore"):
-        stacked = np.concatenate([colours.astype(np.float32), *maps], axis=2)
-    source = torch.from_numpy(stacked / 127.5 - 1).permute(2, 0, 1)[None].float()
+    source = _source(colours, maps)
     for band in apply.bands(fitted, source, Condition(), how):
         made = ((band[0].permute(1, 2, 0) + 1) * 127.5).numpy()
         gray_again = given == 1 and made.shape[2] == 3 and model.data.source_channels - len(model.data.maps) == 3
@@ -91,8 +89,8 @@ def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = T
 
 def png(
     model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED, *, consistent: bool = False
-) -> bytes:
-    """The restored picture as a PNG file, made and packed band by band: what a large one costs is its file.
+) -> Iterator[bytes]:
+    """The restored picture as the parts of a PNG file, made and packed band by band, so that it never lies in memory.
 
     consistent   move the result until shrinking it gives the picture again, which needs it in memory as a whole
     """
@@ -102,7 +100,7 @@ def png(
     if consistent:
         bands = iter([consistently(np.concatenate([*bands]), picture)])
     first = next(bands)
-    return b"".join(encode_png_bands(chain([first], bands), height, width, first.shape[2]))
+    return encode_png_bands(chain([first], bands), height, width, first.shape[2])
 
 
 def consistently(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> np.ndarray:
@@ -119,8 +117,8 @@ def consistently(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> 
     return np.floor(found + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> bytes:
-    """How far off each pixel of the restored picture is expected to be, as a gray PNG: levels of 255, times ten.
+def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[bytes]:
+    """How far off each pixel of the restored picture is expected to be, as parts of a gray PNG: ten times levels of 255.
 
     Raises ConfigError for a model that predicts none.
     """
@@ -130,14 +128,13 @@ def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = 
     fitted, colours = _fitted(_Errors(model), picture[..., :3])
     if isinstance(fitted, _ByBrightness):
         fitted, colours = _Errors(model), _gray(colours)
-    stacked = np.concatenate([colours.astype(np.float32), *_maps(model, colours, told)], axis=2)
-    source = torch.from_numpy(stacked / 127.5 - 1).permute(2, 0, 1)[None]
+    source = _source(colours, _maps(model, colours, told))
     height, width = (model.data.scale * side for side in picture.shape[:2])
     bands = (
         (band[0].mean(0)[..., None].numpy() * 1275 + 0.5).clip(0, 255).astype(np.uint8)
         for band in apply.bands(fitted, source, Condition(), how)
     )
-    return b"".join(encode_png_bands(bands, height, width, 1))
+    return encode_png_bands(bands, height, width, 1)
 
 
 def noise_level(picture: np.ndarray) -> float:
@@ -170,6 +167,14 @@ def _fitted(model: Any, colours: np.ndarray) -> tuple[Any, np.ndarray]:
     if model.data.channels == 3:  # it makes colours of brightness
         return model, _gray(colours)
     return _ByBrightness(model), colours
+
+
+def _source(colours: np.ndarray, maps: list[np.ndarray]) -> Tensor:
+    """(1, c, h, w) in the model's range; made in place, for a picture may be large."""
+    stacked = np.concatenate([colours, *maps], axis=2, dtype=np.float32)
+    stacked /= 127.5
+    stacked -= 1
+    return torch.from_numpy(stacked).permute(2, 0, 1)[None]
 
 
 def _gray(colours: np.ndarray) -> np.ndarray:
