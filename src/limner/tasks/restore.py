@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..images import bicubic
-from ..images.colour import luma
+from ..images.colour import luma, with_channels
 from ..images.stream import encode_png_bands
 from ..model import Model, Transforms
 from ..nn.restoration.enlarge import Enlarge
@@ -56,7 +56,7 @@ def restore(model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = 
 def restore_bands(model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[np.ndarray]:
     """As `restore`, in bands of whole rows from the top: for pictures whose result should not lie in memory at once."""
     _check(picture)
-    colours, alpha = (picture[..., :3], picture[..., 3:]) if picture.shape[2] == 4 else (picture, None)
+    colours, alpha = _apart(model, picture)
     if alpha is not None and model.data.scale > 1:
         alpha = bicubic.resize(alpha, model.data.scale)
     row = 0
@@ -118,14 +118,14 @@ def consistently(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> 
 
 
 def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[bytes]:
-    """How far off each pixel of the restored picture is expected to be, as parts of a gray PNG: ten times levels of 255.
+    """How far off each pixel of the restored picture is expected to be, as parts of a gray PNG: levels, ten times.
 
     Raises ConfigError for a model that predicts none.
     """
     if not hasattr(model, "error_scale"):
         raise ConfigError(f"{model.name} predicts no errors; train a restorer with --set uncertainty=true")
     _check(picture)
-    fitted, colours = _fitted(_Errors(model), picture[..., :3])
+    fitted, colours = _fitted(_Errors(model), _apart(model, picture)[0])
     if isinstance(fitted, _ByBrightness):
         fitted, colours = _Errors(model), _gray(colours)
     source = _source(colours, _maps(model, colours, told))
@@ -148,6 +148,13 @@ def noise_level(picture: np.ndarray) -> float:
         return 0.0
     diagonal = (gray[::2, ::2] - gray[1::2, ::2] - gray[::2, 1::2] + gray[1::2, 1::2]) / 2
     return float(np.median(np.abs(diagonal)) / _MAD * np.sqrt(picture.shape[2]))
+
+
+def _apart(model: Model, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours and transparency; together for a model that was trained on both."""
+    if model.data.source_channels - len(model.data.maps) == 4:
+        return with_channels(picture, 4), None
+    return (picture[..., :3], picture[..., 3:]) if picture.shape[2] == 4 else (picture, None)
 
 
 def _check(picture: np.ndarray) -> None:
