@@ -142,7 +142,7 @@ def _entry(name: str, run: Path, rules: _Rules) -> Entry:
     except LimnerError as error:
         return Entry(name, run, failure=str(error))
     judged.save(run)
-    return Entry(name, run, judged.evaluation, judged.material)
+    return Entry(name, run, judged.evaluation, judged.material if isinstance(judged, judging.Judged) else None)
 
 
 def _trained(name: str, run: Path, rules: _Rules) -> api.Trained:

@@ -11,6 +11,7 @@ from typing import Any
 from . import api, durable, features
 from .config import from_dict
 from .data import DataConfig
+from .data.full import full_size
 from .errors import ConfigError, DataError
 from .evaluation import compare as comparing
 from .evaluation import measures, sides, subject
@@ -18,10 +19,12 @@ from .evaluation.evaluate import Evaluation
 from .evaluation.evaluate import evaluate as take
 from .evaluation.gate import Decision, Limit, Rules, decide
 from .evaluation.material import ImageSet, Material
+from .evaluation.restoring import Restored, evaluate_restorer
 from .evaluation.sides import Reference
 from .evaluation.subject import Subject
 from .features.extractor import Extractor, Features
 from .features.store import features_of
+from .model import Transforms
 
 IMAGES = 2_000  # on each side, unless told otherwise
 RECORD, PAGE = "evaluation.json", "report.html"
@@ -75,6 +78,25 @@ class Judged:
         return target / PAGE
 
 
+@dataclass(frozen=True)
+class JudgedRestorer:
+    """A restorer that was judged, with pictures for the page."""
+
+    restored: Restored
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.restored.evaluation
+
+    def save(self, folder: str | Path) -> Path:
+        """Write evaluation.json and report.html to a folder; returns the page's path."""
+        target = Path(folder)
+        durable.make_folder(target)
+        self.evaluation.save(target / RECORD)
+        durable.write_file(target / PAGE, self.restored.page().encode())
+        return target / PAGE
+
+
 def evaluate(
     what: str | Path | api.Trained,
     data: str | Path | None = None,
@@ -111,9 +133,11 @@ def judge(
     data_config: DataConfig | Mapping[str, Any] | None = None,
     weights: str | None = None,
     **settings: Any,
-) -> Judged:
+) -> Judged | JudgedRestorer:
     """As `evaluate`, with the material that the numbers were measured on."""
     chosen = from_dict(Settings, settings, where="evaluate")
+    if (restorer := _restorer(what, weights)) is not None:
+        return _restoring(restorer, data, chosen, say)
     measures.check_options(chosen.options or {})
     reading = data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {})
     taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
@@ -129,6 +153,41 @@ def judge(
         about["trained on"] = "other images than these: nothing is said about memorisation"
     found = take(material, taken, subject=judged.name, about=about, floors=floors, say=say)
     return Judged(found, material)
+
+
+def _restorer(what: str | Path | api.Trained, weights: str | None) -> api.Trained | None:
+    """A model that restores what a chain of degradations has done; None for any other."""
+    if not isinstance(what, api.Trained):
+        if not is_model(Path(what)):
+            return None
+        what = api.load(what, weights=weights)
+    return what if isinstance(what.network, Transforms) and what.data.degrade else None
+
+
+def _restoring(
+    trained: api.Trained, data: str | Path | None, chosen: Settings, say: Callable[[str], None]
+) -> JudgedRestorer:
+    """Judge a restorer on whole pictures, degraded as in its training or as `options` say under `degrade`."""
+    source = data if data is not None else _own_data(trained)
+    options = dict(chosen.options or {})
+    chain = str(options.pop("degrade", trained.data.degrade))
+    if options:
+        raise ConfigError(f"a restorer is judged with the option degrade alone, not {', '.join(options)}")
+    split, names, pictures = full_size(source, DataConfig(), split=chosen.split, most=chosen.n)
+    name = str(trained.run.path) if trained.run is not None else trained.name
+    about = {"model": trained.name, "model_sha256": trained.sha256[:16], "data": str(source), "split": split}
+    found = evaluate_restorer(
+        trained.network,
+        pictures,
+        names,
+        chain=chain,
+        subject=name,
+        about=about,
+        split=split,
+        seed=chosen.seed,
+        say=say,
+    )
+    return JudgedRestorer(found)
 
 
 def compare(

@@ -195,7 +195,7 @@ _ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
 
 def _table(found: Evaluation) -> Any:
     """Every number with its interval, and the same of the two floors that say most; the page shows them all."""
-    shown_floors = {name: found.floors[name] for name in ("real", "Gaussian") if name in found.floors}
+    shown_floors = {name: found.floors[name] for name in ("real", "Gaussian", "degraded") if name in found.floors}
     table = _empty("number", "value", "95 % interval", *shown_floors)
     floors = [{number.name: number for number in numbers} for numbers in shown_floors.values()]
     for number in found.numbers:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from ..errors import UnlikeProtocols
 from ..metrics.number import Number
+from ..metrics.paired_test import PairedTest, paired_test
 from .evaluate import Evaluation
 
 Z95 = 1.959963984540054
+NO_DIFFERENCE = "no difference shown"
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Difference:
 
     low, high   95 % interval, or None where one of the two has none
     verdict     the better subject's name, or "no difference shown"
+    p_value     of the paired test, where both were measured on the same pictures; None elsewhere
     """
 
     name: str
@@ -29,6 +34,7 @@ class Difference:
     low: float | None
     high: float | None
     verdict: str
+    p_value: float | None = None
 
 
 def check_alike(evaluations: Sequence[Evaluation]) -> None:
@@ -60,8 +66,15 @@ def differences(evaluations: Sequence[Evaluation]) -> list[Difference]:
 
 
 def difference(ours: Number, theirs: Number, first: str, second: str) -> Difference:
-    """One difference, its interval from the two numbers' own, taken as independent."""
+    """One difference: picture by picture where both have a value for each of the same pictures, which shows far smaller
+    ones; else its interval comes from the two numbers' own, taken as independent.
+    """
     value = ours.value - theirs.value
+    if (test := _pairwise(ours, theirs)) is not None:
+        low, high = test.interval.low, test.interval.high
+        shown = ours.better != "neither" and not low <= 0 <= high
+        better = first if (value < 0) == (ours.better == "lower") else second
+        return Difference(ours.name, first, second, value, low, high, better if shown else NO_DIFFERENCE, test.p_value)
     if ours.interval is None or theirs.interval is None:
         return Difference(ours.name, first, second, value, None, None, "no interval")
     # each side by its own width, so that a skewed interval stays skewed
@@ -69,9 +82,17 @@ def difference(ours: Number, theirs: Number, first: str, second: str) -> Differe
     up = math.hypot(ours.interval.high - ours.value, theirs.value - theirs.interval.low)
     low, high = value - down, value + up
     if ours.better == "neither" or low <= 0 <= high or not math.isfinite(value):
-        return Difference(ours.name, first, second, value, low, high, "no difference shown")
+        return Difference(ours.name, first, second, value, low, high, NO_DIFFERENCE)
     winner = first if (value < 0) == (ours.better == "lower") else second
     return Difference(ours.name, first, second, value, low, high, winner)
+
+
+def _pairwise(ours: Number, theirs: Number) -> PairedTest | None:
+    """The test of the values of both on the same pictures (`details` "each" and "of"); None where there are none."""
+    a, b = (number.details.get("each") for number in (ours, theirs))
+    if not a or not b or len(a) < 2 or len(a) != len(b) or ours.details.get("of") != theirs.details.get("of"):
+        return None
+    return paired_test(np.asarray(a), np.asarray(b))
 
 
 def ranking(evaluations: Sequence[Evaluation], name: str) -> list[Evaluation]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -133,13 +134,20 @@ def _number(material: Material, form: _Form) -> list[Number]:
     name = form.name if material.model is None else f"{form.name} of reconstructions"
     order = np.argsort(values if form.better == "higher" else -values, kind="stable")[:WORST]
     worst = [{"image": _name(material.real, rows[at]), "value": float(values[at])} for at in order if finite[at]]
-    details = {"worst": worst, "equal": int((~finite).sum())}
+    details: dict[str, Any] = {"worst": worst, "equal": int((~finite).sum())}
+    if finite.all():  # what comparisons are made of, picture by picture
+        details |= {"each": values.tolist(), "of": _key(material.real, rows)}
     return [Number(name, mean, form.better, protocol, interval, unit=form.unit, notes=notes, details=details)]
 
 
 def _mean(values: np.ndarray, seed: int) -> tuple[float, Interval | None]:
     """The mean and its bootstrap interval; a single pair has none."""
     return float(values.mean()), percentile(values, seed=seed).interval if len(values) > 1 else None
+
+
+def _key(images: ImageSet, rows: np.ndarray) -> str:
+    """Equal keys mean the same real images in the same order."""
+    return sha256(images.digest.encode() + np.asarray(rows, np.int64).tobytes()).hexdigest()
 
 
 def _name(images: ImageSet, row: int) -> str:
