@@ -43,6 +43,10 @@ class Flags:
         list[str] | None, Parameter(help="Setting of a measure, name=value: preset=sr-x2, importance=64 …")
     ] = None
 
+    sampling: Annotated[
+        list[str] | None, Parameter(help="Option of sampling, name=value, as `limner sample --set`.")
+    ] = None
+
     def settings(self) -> dict[str, Any]:
         """What limner.evaluate takes."""
         return {
@@ -53,6 +57,7 @@ class Flags:
             "features": self.features,
             "floors": not self.no_floors,
             "options": _options(self.set or ()),
+            "sampling": _options(self.sampling or ()),
         }
 
     @property
@@ -183,7 +188,7 @@ def _options(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set {assignment!r} has no '='; write --set name=value")
+            raise ConfigError(f"{assignment!r} has no '='; write name=value")
         options[name.strip()] = parse_value(value)
     return options
 

@@ -4,6 +4,7 @@ a,b      first a, then b
 a|b      one of them, drawn for each picture
 a?       a, or nothing, evenly
 a:1:2    a step with its numbers; where one is a range, 0-55, each picture draws its own
+    old      an old photograph: faded, scratched, a little blurred and noisy
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import ConfigError, unknown
-from . import basic
+from . import age, basic, blur, edges, holes, sensor
 from .step import Degraded, Plain, Step
 
 Maker = Callable[[Sequence[str]], Step]
 
-STEPS: Mapping[str, Maker] = basic.STEPS
+STEPS: Mapping[str, Maker] = {
+    **basic.STEPS,
+    **blur.STEPS,
+    **sensor.STEPS,
+    **holes.STEPS,
+    **age.STEPS,
+    **edges.STEPS,
+}
+SHORT = {"old": age.OLD}  # names for whole chains
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class Degradation:
 
 def parse(text: str) -> Degradation:
     """The chain that `text` says; raises ConfigError for what it cannot say."""
-    steps = tuple(_step(part) for part in text.split(",") if part.strip())
+    words = ",".join(SHORT.get(part.strip(), part) for part in text.split(","))
+    steps = tuple(_step(part) for part in words.split(",") if part.strip())
     if not steps:
         raise ConfigError(f"degrade={text!r} names no step; use for example noise:25 or down:2; {_names()}")
     scale, margin = 1, 0
