@@ -49,8 +49,12 @@ def bank(dataset: Dataset):
 
 def pictures(model: Model, dataset: Dataset, indices, **asked) -> Tensor:
     """Samples by index, (N, C, H, W); of a model that makes none, reconstructions of the images of those indices."""
-    if isinstance(model, Transforms) and not asked:
+    if isinstance(model, Transforms):
         batch = to_batch(dataset.batch(np.asarray(indices)))
+        asked.pop("options", None)
+        if asked and getattr(model.config, "conditional", "none") == "none":
+            generate.need(model, Samples)  # which it is not: nothing can be asked of it
+        batch.condition = conditions.ask(batch.condition, model.data, len(batch), **asked)
         return _transformed(model, batch)
     if not isinstance(model, Samples) and not asked:
         batch = to_batch(dataset.batch(np.asarray(indices)))
@@ -251,7 +255,8 @@ def hears_its_label(name: str, dataset: Dataset) -> None:
     # gates that start at zero let nothing through at first
     model = trained(name, dataset, steps=30 if isinstance(build(name, dataset), Denoises) else 5)
     # near the mean: of full noise an untrained diffusion model makes what the range of pixels cuts off
-    options = quick(model, temperature=0.01) if isinstance(model, Denoises) else quick(model)
+    able = isinstance(model, Samples)
+    options = quick(model, temperature=0.01) if isinstance(model, Denoises) else quick(model) if able else None
     first, second = dataset.spec.classes[:2]
     one, other, again = (
         pictures(model, dataset, range(4), label=label, options=options) for label in (first, second, first)
@@ -261,13 +266,17 @@ def hears_its_label(name: str, dataset: Dataset) -> None:
     for attribute in dataset.spec.attributes:
         values = attribute.values[:2] or (attribute.mean, attribute.mean + attribute.std)
         # asked for alone, for the class and the other attributes may settle what a picture shows
-        one, other = (
-            generate.generate(
-                model, range(8), seed=3, bank=Condition(), attributes={attribute.name: value}, options=options
-            )
-            for value in values
-        )
+        one, other = (_alone(model, dataset, {attribute.name: value}, options) for value in values)
         assert (one - other).abs().max() > 1e-6, f"attribute {attribute.name!r} changes nothing"
+
+
+def _alone(model: Model, dataset: Dataset, attributes: dict, options: Any) -> Tensor:
+    """Eight pictures of which nothing but those attributes is asked."""
+    if not isinstance(model, Transforms):
+        return generate.generate(model, range(8), seed=3, bank=Condition(), attributes=attributes, options=options)
+    batch = to_batch(dataset.batch(np.arange(8)))
+    batch.condition = conditions.ask(Condition(), model.data, 8, attributes=attributes)
+    return _transformed(model, batch)
 
 
 def keeps_to_itself(name: str, dataset: Dataset) -> None:

@@ -36,7 +36,15 @@ from limner.types import Batch
 CPU = torch.device("cpu")
 # whichever of them a model has
 TINY = {"width": 4, "latent": 4, "mixture_components": 2, "components": 16, "factors": 2, "hidden": 16, "chains": 16}
-TINY |= {"mults": (1, 2), "attention": (1,), "codes": 16, "first_config": {"width": 4}, "couplings": 2}
+TINY |= {
+    "blocks": 2,
+    "discriminator_width": 4,
+    "mults": (1, 2),
+    "attention": (1,),
+    "codes": 16,
+    "first_config": {"width": 4},
+    "couplings": 2,
+}
 SHALLOW = {"edsr": 2, "dncnn": 4, "nafnet": 1, "inpainter": 2}  # depth of networks that are deep by default
 UNPAIRED = {"source_channels": 0, "scale": 1, "maps": (), "degrade": ""}
 QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}

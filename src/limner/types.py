@@ -68,6 +68,11 @@ class DataSpec:
         return (self.source_channels, self.height // self.scale, self.width // self.scale)
 
     @property
+    def given_channels(self) -> int:
+        """Channels of what goes into a model that transforms: those of its sources, or of its images without any."""
+        return self.source_channels or self.channels
+
+    @property
     def attribute_width(self) -> int:
         """Length of the encoded attribute vector."""
         return sum(attribute.width for attribute in self.attributes)

@@ -81,7 +81,7 @@ def abilities(name: str) -> list[str]:
     from ..types import DataSpec
 
     try:
-        data = models.suited(name, DataSpec(channels=3, height=32, width=32))
+        data = models.suited(name, DataSpec(3, 32, 32, classes=("a", "b")))
         small = models.build(name, models.configure(name, {}), data)
     except MissingExtra:
         return ["needs a package that is not installed: limner doctor"]

@@ -25,6 +25,7 @@ from . import (
     restoration_presets,
     token_presets,
     tokenizer_presets,
+    translation_presets,
     vae_presets,
 )
 
@@ -99,6 +100,10 @@ CATALOGUE = (
     | _entries("consistency:Consistency", diffusion_presets.CONSISTENCY)
     | _entries("pretrained:Pretrained", _PRETRAINED)
     | _entries("restoration:Restorer", restoration_presets.RESTORERS)
+    | _entries("pix2pix:Pix2Pix", translation_presets.PAIRED)
+    | _entries("cyclegan:CycleGAN", translation_presets.BOTH_WAYS)
+    | _entries("contrastive_translation:CUT", translation_presets.ONE_WAY)
+    | _entries("stargan:StarGAN", translation_presets.ATTRIBUTES)
 )
 
 

@@ -57,9 +57,9 @@ def bands(model: Model, source: Tensor, condition: Condition, how: How = TILED) 
     ConfigError for a source of other channels.
     """
     able = need(model, Transforms)
-    if source.shape[1] != model.data.source_channels:
+    if source.shape[1] != model.data.given_channels:
         raise ConfigError(
-            f"a source has {source.shape[1]} channels; {model.name} was trained on {model.data.source_channels}"
+            f"a source has {source.shape[1]} channels; {model.name} was trained on {model.data.given_channels}"
         )
     height, width = source.shape[2:]
     if able.reach is None or not how.tile or max(height, width) <= how.tile:

@@ -45,11 +45,12 @@ class Scratch(Plain):
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> Degraded:
         out = images.copy()
         for image, number in zip(out, self.number.draw(rng, len(images)), strict=True):
-            share = image.shape[0] * image.shape[1] / 256**2
+            height, width = image.shape[:2]
+            share = height * width / 256**2
             for _ in range(int(rng.poisson(number * share))):
-                _draw(image, _scratch(*image.shape[:2], rng), rng)
+                _draw(image, _scratch(height, width, rng), rng)
             for _ in range(int(rng.poisson(4 * number * share))):
-                _draw(image, _speck(*image.shape[:2], rng), rng)
+                _draw(image, _speck(height, width, rng), rng)
         return Degraded(out)
 
 

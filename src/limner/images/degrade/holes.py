@@ -21,7 +21,7 @@ Shape = Callable[[int, int, float, np.random.Generator], np.ndarray]
 class Holes(Plain):
     """A hole of a share of each picture."""
 
-    maps = ("hole",)
+    maps: tuple[str, ...] = ("hole",)
 
     def __init__(self, shape: Shape, share: Range) -> None:
         self.shape, self.share = shape, share

@@ -1,0 +1,105 @@
+"""Translation one way between two kinds of pictures: what lies at a place must stay recognisable there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..losses.adversarial import accuracy
+from ..losses.contrast import patch_contrast
+from ..model import Loss, Step
+from ..nn.patch_discriminator import PatchDiscriminator
+from ..nn.translators import ResNetTranslator
+from ..types import Batch, Condition, DataSpec
+from . import checks
+from .cyclegan import UNPAIRED, check_size
+from .translation import Translator, TranslatorConfig, _help
+
+
+@dataclass(frozen=True)
+class CUTConfig(TranslatorConfig):
+    """Settings of `cut`."""
+
+    blocks: int = _help("residual blocks of the generator", 6)
+    contrast: float = _help("weight of keeping each place recognisable", 1.0)
+    identity: float = _help("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
+    patches: int = _help("places of a picture that are compared", 64)
+    temperature: float = _help("of the comparison", 0.07)
+    projected: int = _help("numbers that a place is compared by", 64)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least(self, 1, "blocks", "projected")
+        checks.at_least(self, 2, "patches")
+        checks.at_least(self, 0, "contrast", "identity")
+        checks.at_least(self, 1e-3, "temperature")
+
+
+class CUT(Translator):
+    """One generator and one discriminator; half the networks of CycleGAN, and no way back.
+
+    Source: Park et al. 2020, arXiv 2007.15651, equations 1 to 5.
+    """
+
+    Config: ClassVar[type] = CUTConfig
+    name: ClassVar[str] = "cut"
+    config: CUTConfig
+    needs: ClassVar[str] = f"cut {UNPAIRED}"
+
+    def __init__(self, config: CUTConfig, data: DataSpec) -> None:
+        super().__init__(config, data)
+        check_size(data)
+        self.generator = ResNetTranslator(data.source_channels, data.channels, width=config.width, blocks=config.blocks)
+        self.multiple = self.generator.multiple
+        self.same = data.source_channels == data.channels  # only then can it look at what it made
+        widths = self.generator.widths if self.same else ()
+        self.heads = nn.ModuleList(_Head(width, config.projected) for width in widths)
+        self.discriminator = PatchDiscriminator(data.channels, width=config.discriminator_width)
+
+    def judges(self) -> list[nn.Module]:
+        return [self.discriminator]
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        assert batch.source is not None, "cut is trained on two kinds of pictures"
+        made = self.generator(batch.source)
+        kept = self._kept(batch.source, made, step)
+        cost = self.config.contrast * kept
+        if self.config.identity:
+            cost = cost + self.config.identity * self._kept(batch.image, self.generator(batch.image), step)
+        verdict = self.game.generator(self.discriminator(batch.image).detach(), self.discriminator(made))
+        yield Loss("generator", cost + verdict, {"contrast": kept.detach(), "verdict": verdict.detach()})
+        real, fake = self.discriminator(batch.image), self.discriminator(made.detach())
+        yield Loss("discriminator", self.game.discriminator(real, fake), lambda: {"accuracy": accuracy(real, fake)})
+
+    def _kept(self, source: Tensor, made: Tensor, step: Step) -> Tensor:
+        """Scalar: how badly places are recognised, averaged over what the generator's first half sees."""
+        if not self.same:
+            return made.new_zeros(())
+        costs = []
+        pairs = zip(self.heads, self.generator.encoded(made), self.generator.encoded(source), strict=True)
+        for head, after, before in pairs:
+            places = step.rng.integers(after.shape[2] * after.shape[3], self.config.patches)  # (B, P)
+            costs.append(patch_contrast(head(after, places), head(before, places), self.config.temperature))
+        return torch.stack(costs).mean()
+
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
+        return self.generator(source).float()
+
+
+class _Head(nn.Module):
+    """Features at places -> vectors of unit length."""
+
+    def __init__(self, width: int, projected: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, projected), nn.ReLU(), nn.Linear(projected, projected))
+
+    def forward(self, features: Tensor, places: Tensor) -> Tensor:
+        """(B, D, H, W), (B, P) -> (B, P, projected)."""
+        flat = features.flatten(2).transpose(1, 2)  # (B, H W, D)
+        chosen = flat.gather(1, places[:, :, None].expand(-1, -1, flat.shape[2]))
+        return functional.normalize(self.layers(chosen).float(), dim=2)

@@ -1,0 +1,96 @@
+"""Translation between two kinds of pictures that know nothing of each other, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..losses.adversarial import accuracy
+from ..model import Loss, Step
+from ..nn.patch_discriminator import PatchDiscriminator
+from ..nn.translators import ResNetTranslator
+from ..types import Batch, Condition, DataSpec
+from . import checks
+from .translation import Translator, TranslatorConfig, _help
+
+UNPAIRED = (
+    "needs two kinds of pictures: --sources FOLDER --set paired=false, or two classes of one set: --set only=CLASS "
+    "--sources DATA --set sources_only=OTHER --set paired=false"
+)
+
+
+@dataclass(frozen=True)
+class CycleGANConfig(TranslatorConfig):
+    """Settings of `cyclegan`."""
+
+    blocks: int = _help("residual blocks of each generator", 6)
+    cycle: float = _help("weight of coming back to where one started", 10.0)
+    identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 5.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least(self, 1, "blocks")
+        checks.at_least(self, 0, "cycle", "identity")
+
+
+class CycleGAN(Translator):
+    """Two generators, there and back, each with a discriminator; there and back again must be where one started.
+
+    Made pictures are judged as they are made, without the store of past ones that the paper keeps.
+    Source: Zhu et al. 2017, arXiv 1703.10593, equations 1 to 3, and section 5.2 for identity.
+    """
+
+    Config: ClassVar[type] = CycleGANConfig
+    name: ClassVar[str] = "cyclegan"
+    config: CycleGANConfig
+    needs: ClassVar[str] = f"cyclegan {UNPAIRED}"
+
+    def __init__(self, config: CycleGANConfig, data: DataSpec) -> None:
+        super().__init__(config, data)
+        check_size(data)
+        a, b, size = data.source_channels, data.channels, {"width": config.width, "blocks": config.blocks}
+        self.there, self.back = ResNetTranslator(a, b, **size), ResNetTranslator(b, a, **size)
+        self.multiple = self.there.multiple
+        self.judge_there = PatchDiscriminator(b, width=config.discriminator_width)
+        self.judge_back = PatchDiscriminator(a, width=config.discriminator_width)
+
+    def judges(self) -> list[nn.Module]:
+        return [self.judge_there, self.judge_back]
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        assert batch.source is not None, "cyclegan is trained on two kinds of pictures"
+        a, b = batch.source, batch.image
+        made_b, made_a = self.there(a), self.back(b)
+        cycle = _far(self.back(made_b), a) + _far(self.there(made_a), b)
+        identity = made_a.new_zeros(())
+        if self.config.identity and a.shape[1] == b.shape[1]:
+            identity = _far(self.there(b), b) + _far(self.back(a), a)
+        verdict = self.game.generator(self.judge_there(b).detach(), self.judge_there(made_b))
+        verdict = verdict + self.game.generator(self.judge_back(a).detach(), self.judge_back(made_a))
+        cost = verdict + self.config.cycle * cycle + self.config.identity * identity
+        yield Loss("generator", cost, {"cycle": cycle.detach(), "verdict": verdict.detach()})
+        real, fake = self.judge_there(b), self.judge_there(made_b.detach())
+        loss = self.game.discriminator(real, fake)
+        loss = loss + self.game.discriminator(self.judge_back(a), self.judge_back(made_a.detach()))
+        yield Loss("discriminator", loss, lambda: {"accuracy": accuracy(real, fake)})
+
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
+        return self.there(source).float()
+
+    def transform_back(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) of the images' kind -> (B, c, H, W) of the sources' kind."""
+        return self.back(image).float()
+
+
+def check_size(data: DataSpec) -> None:
+    """Raise ConfigError for sides that a residual translator cannot halve twice."""
+    if data.height % 4 or data.width % 4 or min(data.height, data.width) < 8:
+        raise ConfigError(f"pictures of {data.height}x{data.width} cannot be halved twice; use sides of 8, 12, 16 …")
+
+
+def _far(made: Tensor, image: Tensor) -> Tensor:
+    return (made.float() - image).abs().mean()

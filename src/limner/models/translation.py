@@ -1,0 +1,77 @@
+"""What models of translation share: their settings, their phases, and a discriminator of patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..losses.adversarial import OBJECTIVES, Objective, ObjectiveName
+from ..model import Model
+from ..types import Condition, DataSpec
+from . import checks
+
+
+def _help(text: str, default: Any) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """Settings of every model that translates."""
+
+    width: int = _help("channels of the generator's first layer", 32)
+    discriminator_width: int = _help("channels of the discriminator's first layer", 32)
+    objective: ObjectiveName = _help("game between generator and discriminator", "least_squares")
+
+    def __post_init__(self) -> None:
+        checks.choices(self)
+        checks.at_least(self, 1, "width", "discriminator_width")
+
+
+class Translator(Model):
+    """Turns a picture into one of another kind; a generator and a discriminator, trained in turns."""
+
+    config: TranslatorConfig
+    reach: int | None = None  # every pixel may depend on all of them
+    multiple: int
+    needs: ClassVar[str] = ""  # what to say when the data has no sources
+
+    def __init__(self, config: TranslatorConfig, data: DataSpec) -> None:
+        super().__init__(config, data)
+        if self.needs and not data.source_channels:
+            raise ConfigError(f"{self.needs}")
+        if data.scale != 1 or data.maps:
+            raise ConfigError(f"sources of {data.degrade!r} are of another size or come with maps; use a restorer")
+
+    @property
+    def game(self) -> Objective:
+        return OBJECTIVES[self.config.objective]
+
+    def judges(self) -> list[nn.Module]:
+        """The networks that tell made pictures from real ones."""
+        raise NotImplementedError
+
+    def phases(self) -> Mapping[str, list[nn.Parameter]]:
+        judging = [parameter for network in self.judges() for parameter in network.parameters()]
+        known = {id(parameter) for parameter in judging}
+        return {
+            "generator": [parameter for parameter in self.parameters() if id(parameter) not in known],
+            "discriminator": judging,
+        }
+
+    def training_defaults(self) -> dict[str, Any]:
+        adam = {"optimizer": "adam", "lr": 5e-4, "betas": (0.5, 0.99)}
+        return {
+            "batch": 8,
+            "phases": {"generator": adam, "discriminator": adam},
+            "lr_schedule": "linear",
+            "ema_halflife_images": (500, 4_000),
+        }
+
+    def transform(self, source: Tensor, condition: Condition) -> Tensor:
+        """(B, c, H, W) in [-1, 1] -> (B, C, H, W) in [-1, 1]."""
+        raise NotImplementedError
