@@ -19,9 +19,9 @@ from .data.fill import Progress
 from .errors import ConfigError, DataError
 from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
-from .model import Denoises, Encodes
+from .model import Denoises, Encodes, Transforms
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore
+from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore, translate
 from .tasks.apply import How
 from .training import checkpoint
 from .training.folder import RunFolder
@@ -313,6 +313,29 @@ class Trained:
         """
         return restore.restore(self.network, picture, restore.Told(level, mask), How(tile, ensemble))
 
+    def translate(
+        self,
+        images: np.ndarray,
+        *,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        back: bool = False,
+        degrade: bool = False,
+        seed: int = 0,
+    ) -> Pictures:
+        """(N, H, W, c) uint8 of the model's size -> pictures of the kind that it makes.
+
+        label, attributes   what they should show, for models that are told
+        back                the other direction, of models that have one
+        degrade             the images are what should come out: sources are made of them first, as in training
+        """
+        if degrade:
+            images = translate.as_trained(generate.need(self.network, Transforms), images, seed=seed)
+        channels = self.data.channels if back else self.data.given_channels
+        told = edit.described(self.network, len(images), label=label, attributes=attributes)
+        made = translate.translate(self.network, self._tensor(images, channels), told, back=back)
+        return self._edited(made, "translate", seed, {"label": label, "attributes": attributes, "back": back})
+
     def edit(
         self,
         images: np.ndarray,
@@ -442,8 +465,9 @@ class Trained:
         chosen = generate.options_of(self.network, options)
         return generate.latents(self.network, range(n), seed=seed, bank=self._loaded.bank, options=chosen)
 
-    def _tensor(self, images: np.ndarray) -> Tensor:
-        channels, height, width = self.data.shape
+    def _tensor(self, images: np.ndarray, channels: int | None = None) -> Tensor:
+        _, height, width = self.data.shape
+        channels = self.data.channels if channels is None else channels
         if images.shape[1:] != (height, width, channels) or images.dtype != np.uint8:
             raise ConfigError(
                 f"images are {images.shape[1:]} {images.dtype}; this model takes ({height}, {width}, {channels}) uint8"

@@ -100,6 +100,21 @@ Example
   limner inpaint cat.png --mask ear.png --model runs/flow-photos-1
 """,
     ),
+    "translate": _Command(
+        "translate:translate",
+        "limner translate IMAGES… --model RUN [OPTIONS]",
+        "Turn pictures of one kind into another.",
+        """\
+From pairs:    limner train pix2pix PICTURES --degrade edges
+Without them:  limner train cyclegan HORSES --sources ZEBRAS --set paired=false
+Attributes:    limner train stargan FACES
+
+Examples
+  limner translate drawing.png --model runs/pix2pix-pictures-1
+  limner translate photos --model runs/pix2pix-pictures-1 --degrade
+  limner translate me.png --model runs/stargan-faces-1 --attribute smiling=yes
+""",
+    ),
     "upscale": _Command(
         "restore:upscale",
         "limner upscale IMAGES… --model RUN [OPTIONS]",

@@ -117,6 +117,14 @@ def read_images(sources: Iterable[str], trained: Trained, limit: int) -> np.ndar
     return np.stack([image for source in sources for image in _images(source, reading_of(trained), limit)])
 
 
+def read_kind(sources: Iterable[str], trained: Trained, limit: int, channels: int) -> np.ndarray:
+    """As `read_images`, with other channels than the model's images have: what goes into one that transforms."""
+    import numpy as np
+
+    reading = {**reading_of(trained), "channels": channels}
+    return np.stack([image for source in sources for image in _images(source, reading, limit)])
+
+
 def read_masks(sources: Iterable[str], trained: Trained) -> np.ndarray:
     """Image files as masks, (N, H, W) bool: True where lighter than half gray. Cut and scaled as images are."""
     import numpy as np
