@@ -28,7 +28,7 @@ from limner.training.show import TerminalShow
 SIDE = 96  # pixels that pictures are brought to for the features
 SHOWN = 8
 PAIRED = {"edges to openmoji": "edges", "gray to colour": "gray"}
-GROUPS = ("animals-nature", "food-drink")
+GROUPS = ("animals", "food")
 
 
 def main() -> None:
@@ -97,7 +97,8 @@ def _report(
     before, after = (frechet_distance(_features(extractor, side), judge) for side in (colours, made))
     about = trained.about
     print(
-        f"{title}: FD-Lite0@{SIDE} {before:.0f} before, {after:.0f} after; {len(made)} pictures, {about['minutes']} minutes"
+        f"{title}: FD-Lite0@{SIDE} {before:.0f} before, {after:.0f} after; {len(made)} pictures, "
+        f"{about['minutes']} minutes, {about['images_shown']:,} images shown"
     )
     chosen = np.linspace(0, len(made) - 1, SHOWN).astype(int)
     rows = {"source": colours[chosen], "translated": made[chosen]}
