@@ -21,7 +21,7 @@ from .images.grid import from_uint8, grid, to_uint8
 from .images.metadata import encode_png, picture_text, read_record
 from .model import Denoises, Encodes, Transforms
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore, translate
+from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore, solve, translate
 from .tasks.apply import How
 from .training import checkpoint
 from .training.folder import RunFolder
@@ -312,6 +312,64 @@ class Trained:
         Raises NotAble for a model that transforms nothing, ConfigError for a picture or mask that does not fit.
         """
         return restore.restore(self.network, picture, restore.Told(level, mask), How(tile, ensemble))
+
+    def solve(
+        self,
+        images: np.ndarray,
+        kind: str,
+        *,
+        seed: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """Pictures of the model's kind that would become `images` if degraded, by diffusion models of pixels.
+
+        images   (N, h, w, c) uint8: smaller, gray or blurred, as `kind` says
+        kind     upscale:2, colorize or deblur:1.5; nothing is trained for it
+        seed     another seed gives other guesses
+        """
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = edit.described(self.network, len(images), label=label, attributes=attributes, text=text)
+        sources = torch.from_numpy(from_uint8(images))
+        made = solve.solve(self.network, sources, kind, told, seed=seed, options=chosen)
+        asked = {"kind": kind, "label": label, "attributes": attributes, "text": text, "options": asdict(chosen)}
+        return self._edited(made, "solve", seed, asked)
+
+    def canvas(
+        self,
+        height: int,
+        width: int,
+        *,
+        wrap: bool = False,
+        seed: int = 0,
+        label: str | int | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> np.ndarray:
+        """(height, width, C) uint8: one picture larger than the model's own, by diffusion models of pixels.
+
+        wrap   whether its ends meet, as those of a texture that is laid side by side with itself
+        """
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = edit.described(self.network, 1, label=label, text=text)
+        made = solve.canvas(self.network, height, width, told, wrap=wrap, seed=seed, options=chosen)
+        return to_uint8(made.numpy())[0]
+
+    def mix(self, images: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:
+        """(N, H, W, C) uint8 -> (H, W, C) uint8: one picture between them all, by models that encode.
+
+        weights   how much of each; evenly by default
+        """
+        shares = np.full(len(images), 1.0) if weights is None else np.asarray(weights, float)
+        if len(shares) != len(images) or not np.isfinite(shares).all() or shares.sum() <= 0:
+            raise ConfigError(f"weights {weights} for {len(images)} images; give one for each, with a sum above 0")
+        generate.need(self.network, Encodes)
+        latent = reconstruct.encode(self.network, self._tensor(images), Condition())
+        share = torch.from_numpy(shares / shares.sum()).to(latent).view(-1, *[1] * (latent.ndim - 1))
+        made = reconstruct.decode(self.network, (latent * share).sum(0, keepdim=True), Condition())
+        return to_uint8(made.numpy())[0]
 
     def translate(
         self,

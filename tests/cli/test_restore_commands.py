@@ -75,6 +75,18 @@ def test_sources_of_every_mode(enlarger, tmp_path, mode):
     assert look(tmp_path / "out" / "in.png")[0] == (60, 40)
 
 
+def test_a_diffusion_model_restores_without_training(tmp_path):
+    run = tmp_path / "run"
+    assert limner("train", "flow-mlp", "builtin:digits", "--out", run, "--steps", 3, "--set", "width=8", "-q").code == 0
+    asked = ("restore", "builtin:digits", "--model", run, "--out", tmp_path / "out", "--as")
+    done = limner(*asked, "upscale:2")
+    assert done.code == 0, done.err
+    assert look(tmp_path / "out" / "000003.png") == ((8, 8), "L") and (tmp_path / "out.png").exists()
+    assert "exists" in limner(*asked, "upscale:2").err
+    assert "have no colours" in limner(*asked, "colorize", "--overwrite").err
+    assert "must be told what" in limner(*asked[:-1], "--overwrite").err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -165,6 +165,7 @@ What a model repairs is what it was trained on, as --degrade said.
 Example
   limner train nafnet PHOTOS --degrade old
   limner restore scans --model runs/nafnet-photos-1
+  limner restore small.png --model runs/flow-photos-1 --as upscale:2
 """,
     ),
     "interpolate": _Command(

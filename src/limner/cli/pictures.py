@@ -125,6 +125,14 @@ def read_kind(sources: Iterable[str], trained: Trained, limit: int, channels: in
     return np.stack([image for source in sources for image in _images(source, reading, limit)])
 
 
+def read_sized(sources: Iterable[str], trained: Trained, shape: tuple[int, int, int]) -> np.ndarray:
+    """As `read_images`, brought to (c, h, w): what becomes of the model's pictures when they are degraded."""
+    import numpy as np
+
+    reading = {**reading_of(trained), "resolution": f"{shape[1]}x{shape[2]}", "channels": shape[0]}
+    return np.stack([image for source in sources for image in _images(source, reading, 16)])
+
+
 def read_masks(sources: Iterable[str], trained: Trained) -> np.ndarray:
     """Image files as masks, (N, H, W) bool: True where lighter than half gray. Cut and scaled as images are."""
     import numpy as np

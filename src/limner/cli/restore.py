@@ -46,6 +46,11 @@ class Asked:
     uncertainty: Annotated[
         bool, Parameter(show_default=False, help="Write how far off each pixel may be, as NAME.error.png.")
     ] = False
+    undo: Annotated[
+        str | None,
+        Parameter(name="--as", help="For diffusion models, which need no training: upscale:2, colorize, deblur:1.5."),
+    ] = None
+    seed: Annotated[int, Parameter(help="Of what a diffusion model draws.")] = 0
     overwrite: Annotated[bool, Parameter(show_default=False, help="Replace pictures that are already there.")] = False
     device: Device = "auto"
 
@@ -84,10 +89,12 @@ def _restored(task: str, images: tuple[str, ...], asked: Asked, common: Common) 
     if asked.model is None:
         raise ConfigError(f"say which model: limner {task} IMAGES… --model RUN; to train one: {_TRAIN[task]}")
     from ..images.files import pictures_in
-    from ..model import Transforms
+    from ..model import Denoises, Transforms
     from ..tasks.generate import need
 
     trained = load(asked.model, asked.device)
+    if asked.undo is not None or isinstance(trained.network, Denoises):
+        return _solved(trained, images, asked)
     need(trained.network, Transforms)
     _check_trained_for(task, trained)
     paths = pictures_in(images)
@@ -100,6 +107,38 @@ def _restored(task: str, images: tuple[str, ...], asked: Asked, common: Common) 
     facts = {"folder": folder, "sheet": sheet if kept else None}
     values = {**made_by(trained), "task": task, "pictures": len(paths), "out": str(folder)}
     return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", facts))
+
+
+def _solved(trained: Trained, images: tuple[str, ...], asked: Asked) -> Answer:
+    """Restore at the model's own size with a diffusion model, which was trained for nothing of the kind."""
+    import numpy as np
+
+    from ..tasks.solve import KINDS, degradation_of
+    from .pictures import Where, read_sized, write
+
+    if asked.undo is None:
+        raise ConfigError(f"{trained.name} restores without training, but must be told what: --as {KINDS}")
+    _, shape = degradation_of(trained.network, asked.undo)
+    assert asked.model is not None
+    folder = asked.out or places.free(Path("restored"), places.name_of(asked.model))
+    taken = read_sized(images, trained, shape)
+    where = Where(folder, folder.with_name(f"{folder.name}.png"), asked.overwrite)
+    where.check_free(range(len(taken)))
+    made = trained.solve(taken, asked.undo, seed=asked.seed)
+    write([made], Where(folder, None, asked.overwrite))
+    rows = [pair for before, after in zip(taken, made.images, strict=True) for pair in _sized(before, after)]
+    _sheet(np.stack(rows[: 2 * _SHEET]), folder.with_name(f"{folder.name}.png"))
+    values = {**made_by(trained), "as": asked.undo, "seed": asked.seed, "pictures": len(taken), "out": str(folder)}
+    return Answer(values, lines(f"{len(taken):,} pictures by {trained.name}", where.facts))
+
+
+def _sized(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in three channels and of one size."""
+    from ..images.colour import with_channels
+
+    scale = after.shape[0] // before.shape[0]
+    before, after = with_channels(before, 3), with_channels(after, 3)
+    return before.repeat(scale, axis=0).repeat(scale, axis=1), after
 
 
 _FOLDER = {
@@ -194,11 +233,13 @@ def _write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     """Before and after side by side, a row for each picture."""
     import numpy as np
 
-    from .. import durable
-    from ..images.grid import grid
-    from ..images.metadata import encode_png
-
     cells = np.full((2 * len(rows), _CROP, _CROP, 3), 255, np.uint8)
     for place, crop in enumerate(crop for row in rows for crop in row):
         cells[place, : crop.shape[0], : crop.shape[1]] = crop
-    durable.write_file(path, encode_png(grid(cells, columns=2)))
+    _sheet(cells, path)
+
+
+def _sheet(cells: np.ndarray, path: Path) -> None:
+    from .pictures import write_grid
+
+    write_grid(cells, path, columns=2)
