@@ -2,7 +2,7 @@
 
 Trains on built-in pictures, prints the Fréchet distance of features to real pictures of the wanted kind before (the
 sources themselves) and after, and writes a sheet of each to FOLDER: sources, translations and, where there is one, the
-truth below each other. Unseen pictures are shown: those of the test split.
+truth below each other. Unseen pictures are shown: those of the validation split, which chose nothing, for a GAN has no validation loss.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
 def _paired(title: str, chain: str, given: argparse.Namespace) -> None:
     reading = {"channels": 3, "resolution": 64, "degrade": chain, "flip": True}
     trained = _train("pix2pix", "builtin:openmoji", reading, given.budget)
-    unseen = limner.open_data("builtin:openmoji", DataConfig(resolution=64, channels=3), split="test").images
+    unseen = limner.open_data("builtin:openmoji", DataConfig(resolution=64, channels=3), split="val").images
     sources = limner.tasks.translate.as_trained(trained.network, unseen, seed=0)
     made = trained.translate(sources).images
     _report(title, trained, sources, made, unseen, given.folder / f"{chain}.png", truth=True)

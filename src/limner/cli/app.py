@@ -100,6 +100,21 @@ Example
   limner inpaint cat.png --mask ear.png --model runs/flow-photos-1
 """,
     ),
+    "compose": _Command(
+        "compose:compose",
+        "limner compose LAYOUT|IMAGES… [OPTIONS]",
+        "Make one picture of several.",
+        """\
+Images alone become a storyboard. Two and a mask are joined. A layout says it
+all: layers with masks and boxes from the bottom to the top.
+
+Examples
+  limner compose beach.jpg cat.png --mask cat-mask.png --how poisson
+  limner compose left.jpg middle.jpg right.jpg --panorama
+  limner compose wall.jpg --seamless
+  limner compose layout.toml --out scene.png
+""",
+    ),
     "translate": _Command(
         "translate:translate",
         "limner translate IMAGES… --model RUN [OPTIONS]",
