@@ -10,7 +10,9 @@ from runs import build, suited
 from limner.errors import ConfigError
 from limner.models import CATALOGUE, configure, entry
 
-ELSEWHERE = {"diffusers"}  # knows no attributes and needs a package: tests/models/test_pretrained.py has its properties
+# diffusers knows no attributes and needs a package, stylenet needs colour pictures and a style: their own tests have
+# their properties (tests/models/test_pretrained.py, test_stylenet.py)
+ELSEWHERE = {"diffusers", "stylenet"}
 MODELS = sorted(CATALOGUE.keys() - ELSEWHERE)
 SELF_REFERRED = {"consistency"}  # its targets are its own answers, so its loss says nothing of what it has learned
 

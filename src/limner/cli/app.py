@@ -115,6 +115,20 @@ Examples
   limner compose layout.toml --out scene.png
 """,
     ),
+    "stylize": _Command(
+        "stylize:stylize",
+        "limner stylize IMAGES… --style PICTURE… | --model RUN [OPTIONS]",
+        "Draw pictures in the manner of others.",
+        """\
+Without a model each picture is moved step by step. A model learns one manner
+and draws it at once: limner train stylenet PHOTOS --set style=PICTURE
+
+Examples
+  limner stylize me.jpg --style mosaic.jpg --strength 0.5
+  limner stylize me.jpg --style mosaic.jpg candy.jpg --weights 2 1 --keep-colour
+  limner stylize photos --model runs/stylenet-photos-1
+""",
+    ),
     "translate": _Command(
         "translate:translate",
         "limner translate IMAGES… --model RUN [OPTIONS]",

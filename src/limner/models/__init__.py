@@ -23,6 +23,7 @@ from . import (
     gan_presets,
     normalizing_flow_presets,
     restoration_presets,
+    style_presets,
     token_presets,
     tokenizer_presets,
     translation_presets,
@@ -104,6 +105,7 @@ CATALOGUE = (
     | _entries("cyclegan:CycleGAN", translation_presets.BOTH_WAYS)
     | _entries("contrastive_translation:CUT", translation_presets.ONE_WAY)
     | _entries("stargan:StarGAN", translation_presets.ATTRIBUTES)
+    | _entries("stylenet:StyleNet", style_presets.STYLES)
 )
 
 

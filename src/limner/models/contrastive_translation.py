@@ -25,7 +25,8 @@ from .translation import Translator, TranslatorConfig, _help
 class CUTConfig(TranslatorConfig):
     """Settings of `cut`."""
 
-    blocks: int = _help("residual blocks of the generator", 6)
+    width: int = _help("channels of the generator's first layer", 16)
+    blocks: int = _help("residual blocks of the generator", 4)
     contrast: float = _help("weight of keeping each place recognisable", 1.0)
     identity: float = _help("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
     patches: int = _help("places of a picture that are compared", 64)

@@ -27,7 +27,8 @@ UNPAIRED = (
 class CycleGANConfig(TranslatorConfig):
     """Settings of `cyclegan`."""
 
-    blocks: int = _help("residual blocks of each generator", 6)
+    width: int = _help("channels of the generators' first layers", 16)
+    blocks: int = _help("residual blocks of each generator", 4)
     cycle: float = _help("weight of coming back to where one started", 10.0)
     identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 5.0)
 

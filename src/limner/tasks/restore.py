@@ -83,7 +83,7 @@ def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = T
     source = _source(colours, maps)
     for band in apply.bands(fitted, source, Condition(), how):
         made = ((band[0].permute(1, 2, 0) + 1) * 127.5).numpy()
-        gray_again = given == 1 and made.shape[2] == 3 and model.data.source_channels - len(model.data.maps) == 3
+        gray_again = given == 1 and made.shape[2] == 3 and model.data.given_channels - len(model.data.maps) == 3
         yield made.mean(axis=2, keepdims=True) if gray_again else made
 
 
@@ -152,7 +152,7 @@ def noise_level(picture: np.ndarray) -> float:
 
 def _apart(model: Model, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Colours and transparency; together for a model that was trained on both."""
-    if model.data.source_channels - len(model.data.maps) == 4:
+    if model.data.given_channels - len(model.data.maps) == 4:
         return with_channels(picture, 4), None
     return (picture[..., :3], picture[..., 3:]) if picture.shape[2] == 4 else (picture, None)
 
@@ -164,7 +164,7 @@ def _check(picture: np.ndarray) -> None:
 
 def _fitted(model: Any, colours: np.ndarray) -> tuple[Any, np.ndarray]:
     """The model, and the picture in the channels that it takes."""
-    taken, given = model.data.source_channels - len(model.data.maps), colours.shape[2]
+    taken, given = model.data.given_channels - len(model.data.maps), colours.shape[2]
     if taken == given:
         return model, colours
     if taken == 3:

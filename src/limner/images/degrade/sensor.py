@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from ..read import decode
 from .basic import only
 from .step import Degraded, Plain, Range, Step, parse_range
 
@@ -71,8 +72,7 @@ def _through(image: np.ndarray, quality: int) -> np.ndarray:
     colours = image[..., 0] if image.shape[2] == 1 else image[..., :3]
     file = io.BytesIO()
     Image.fromarray(colours).save(file, "JPEG", quality=quality)
-    with Image.open(file, formats=["JPEG"]) as read:
-        made = np.asarray(read, np.float32).reshape(*image.shape[:2], -1)
+    made = decode(file.getvalue()).astype(np.float32)
     return made if made.shape[2] == image.shape[2] else np.concatenate([made, image[..., 3:]], axis=2)
 
 

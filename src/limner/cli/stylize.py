@@ -1,0 +1,130 @@
+"""`limner stylize`: pictures in the manner of others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..errors import ConfigError
+from . import places
+from .latent import Device, load
+from .output import Answer, Common, lines, note
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PLAIN = Common()
+_LARGEST = 512  # pixels of the longer side, unless told otherwise: the time grows with the picture
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Ways:
+    """How pictures are stylised."""
+
+    style: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, help="Pictures whose manner is taken, all together.")
+    ] = None
+    weights: Annotated[
+        list[float] | None, Parameter(consume_multiple=True, help="How much of each style; evenly by default.")
+    ] = None
+    strength: Annotated[float, Parameter(help="0 keeps the picture, 1 is all style.")] = 0.7
+    keep_colour: Annotated[bool, Parameter(show_default=False, help="Keep the picture's own colours.")] = False
+    statistics: Annotated[Literal["gram", "transport"], Parameter(help="What is taken of a style.")] = "gram"
+    features: Annotated[
+        str, Parameter(help="Network that looks: lite0, random, or vgg19:FILE with weights that you have.")
+    ] = "lite0"
+    steps: Annotated[int, Parameter(help="Of the optimiser, at each size.")] = 120
+    size: Annotated[int, Parameter(help="Pixels of the longer side; 0 for the picture's own.")] = _LARGEST
+    model: Annotated[Path | None, Parameter(help="A run of stylenet: its style, at any size, at once.")] = None
+    device: Device = "auto"
+
+
+USUAL = Ways()
+
+
+def stylize(
+    *images: Annotated[str, Parameter(help="Image files, or folders of them.")],
+    ways: Ways = USUAL,
+    out: Annotated[Path | None, Parameter(help="Folder for the pictures, under their own names, as PNG.")] = None,
+    overwrite: Annotated[bool, Parameter(show_default=False, help="Replace pictures that are already there.")] = False,
+    common: Common = PLAIN,
+) -> Answer:
+    """Draw IMAGES in the manner of other pictures, or of the one that a model was trained on."""
+    if not images:
+        raise ConfigError("say which images: limner stylize IMAGES… --style PICTURE, or --model RUN")
+    if (ways.model is None) == (ways.style is None):
+        raise ConfigError(
+            "say either whose manner to take, --style PICTURE…, or which model has learned one, --model RUN"
+        )
+    from .. import durable
+    from ..images.files import pictures_in
+    from ..images.metadata import encode_png
+    from ..images.read import decode
+
+    paths = pictures_in(images)
+    folder = (
+        out if out is not None else places.free(Path("stylized"), places.name_of(ways.model or (ways.style or [""])[0]))
+    )
+    targets = [folder / f"{path.stem}.png" for path in paths]
+    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
+    if taken is not None and not overwrite:
+        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    draw = _by_model(ways) if ways.model is not None else _by_optimiser(ways, common)
+    for path, target in zip(paths, targets, strict=True):
+        note(common, f"{path.name} …")
+        made = draw(decode(path))
+        durable.make_folder(folder)
+        durable.write_file(target, encode_png(made))
+    values = {"pictures": len(paths), "out": str(folder)}
+    return Answer(values, lines(f"{len(paths):,} stylised pictures", {"folder": folder}))
+
+
+def _by_model(ways: Ways):
+    """A function of a picture: the model's style, as much of it as was asked for."""
+    import numpy as np
+
+    from ..images.colour import with_channels
+    from ..images.compose import finished
+
+    assert ways.model is not None
+    trained = load(ways.model, ways.device)
+    if not 0 <= ways.strength <= 1:
+        raise ConfigError(f"--strength {ways.strength} is not from 0 to 1")
+    if trained.name != "stylenet":
+        raise ConfigError(
+            f"{trained.name} has learned no style; train one: limner train stylenet PHOTOS --set style=PICTURE"
+        )
+    share = 1.0 if ways.strength == USUAL.strength else ways.strength
+
+    def draw(picture: np.ndarray) -> np.ndarray:
+        plain = with_channels(picture, 3)
+        made = trained.restore(plain)
+        return finished(plain + share * (made.astype(np.float64) - plain))
+
+    return draw
+
+
+def _by_optimiser(ways: Ways, common: Common):
+    """A function of a picture: drawn in the manner of the styles."""
+    from ..images.read import decode
+    from ..images.resize import fit
+    from ..tasks.stylize import Manner
+    from ..tasks.stylize import stylize as task
+
+    name, _, weights = ways.features.partition(":")
+    manner = Manner(ways.statistics, ways.strength, ways.keep_colour, ways.steps, name, weights or None)
+    styles = [decode(Path(style)) for style in ways.style or ()]
+
+    def draw(picture: np.ndarray) -> np.ndarray:
+        longest = max(picture.shape[:2])
+        if ways.size and longest > ways.size:
+            scale = ways.size / longest
+            height, width = (max(1, round(scale * side)) for side in picture.shape[:2])
+            picture = fit(picture, height, width, how="squash")
+        return task(picture, styles, shares=ways.weights, manner=manner, say=lambda text: note(common, f"  {text}"))
+
+    return draw
