@@ -197,6 +197,24 @@ Example
   limner restore small.png --model runs/flow-photos-1 --as upscale:2
 """,
     ),
+    "compress": _Command(
+        "compress:compress",
+        "limner compress IMAGES… --model RUN [OPTIONS]",
+        "Write pictures as small files, by a model.",
+        """\
+Says what each costs, and what JPEG and WebP of as many bytes look like.
+Train a model first: limner train codec PHOTOS --set quality=0.03
+
+Example
+  limner compress photo.png --model runs/codec-photos-1
+""",
+    ),
+    "decompress": _Command(
+        "compress:decompress",
+        "limner decompress FILES… --model RUN [OPTIONS]",
+        "Make pictures of compressed files again.",
+        "",
+    ),
     "interpolate": _Command(
         "latent:interpolate",
         "limner interpolate RUN [OPTIONS]",

@@ -18,6 +18,7 @@ from ..errors import ConfigError, unknown
 from ..images.degrade import parse
 from . import (
     autoregression_presets,
+    codec_presets,
     diffusion_presets,
     floor_presets,
     gan_presets,
@@ -106,6 +107,7 @@ CATALOGUE = (
     | _entries("contrastive_translation:CUT", translation_presets.ONE_WAY)
     | _entries("stargan:StarGAN", translation_presets.ATTRIBUTES)
     | _entries("stylenet:StyleNet", style_presets.STYLES)
+    | _entries("codec:Codec", codec_presets.CODECS)
 )
 
 

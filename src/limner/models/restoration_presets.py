@@ -15,7 +15,7 @@ _WHOLE = {"patch": 64, "degrade": "mask:brush:0.1-0.4", "flip": True, "turn": Tr
 RESTORERS: Mapping[str, _Preset] = {
     "srnet": (
         "enlarges pictures: thin convolutions on the small picture, on top of bicubic; fast on a laptop",
-        {"network": "shuffle", "width": 32, "depth": 8, "squared_from": 0.8},
+        {"network": "shuffle", "width": 48, "depth": 8, "squared_from": 0.8},
         _LARGER,
     ),
     "srcnn": (

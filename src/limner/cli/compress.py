@@ -1,0 +1,107 @@
+"""`limner compress` and `decompress`: pictures as small files, by a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..errors import ConfigError
+from . import places
+from .latent import Device, load, made_by
+from .output import Answer, Common, lines
+
+PLAIN = Common()
+ENDING = ".lim"
+
+Model = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
+Out = Annotated[Path | None, Parameter(help="Folder for the files, under the images' names.")]
+Overwrite = Annotated[bool, Parameter(show_default=False, help="Replace files that are already there.")]
+
+
+def compress(
+    *images: Annotated[str, Parameter(help="Image files, or folders of them.")],
+    model: Model,
+    step: Annotated[float, Parameter(help="Coarseness of latents, for models that are no codecs.")] = 1.0,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    common: Common = PLAIN,
+) -> Answer:
+    """Write IMAGES as files that the same model reads; says what they cost beside JPEG and WebP of no fewer bytes."""
+    if not images:
+        raise ConfigError("say which images: limner compress IMAGES… --model RUN, files or folders")
+    from .. import durable
+    from ..images.colour import with_channels
+    from ..images.files import pictures_in
+    from ..images.lossy import smallest_above
+    from ..images.read import decode
+    from ..metrics.psnr import psnr
+    from ..tasks import codec
+
+    trained = load(model, device)
+    paths = pictures_in(images)
+    targets = _targets(paths, out, model, ENDING, "compressed", overwrite)
+    found = []
+    for path, target in zip(paths, targets, strict=True):
+        picture = with_channels(decode(path), trained.data.channels)
+        packed = codec.compress(trained.network, trained.sha256, picture, step=step)
+        made = codec.decompress(trained.network, trained.sha256, packed.data)
+        durable.make_folder(target.parent)
+        durable.write_file(target, packed.data)
+        row = {"image": path.name, "bytes": len(packed.data), "bits_per_pixel": round(packed.bits, 4)}
+        row["psnr"] = round(float(psnr(made[None], picture[None])[0]), 2)
+        for kind in ("jpeg", "webp"):
+            size, other = smallest_above(picture, kind, len(packed.data))
+            row[kind] = {"bytes": size, "psnr": round(float(psnr(other[None], picture[None])[0]), 2)}
+        found.append(row)
+    folder = targets[0].parent
+    facts = {str(row["image"]): _said(row) for row in found}
+    title = f"{len(found):,} files by {trained.name} in {folder}"
+    return Answer({**made_by(trained), "out": str(folder), "files": found}, lines(title, facts))
+
+
+def decompress(
+    *files: Annotated[str, Parameter(help="Files of `limner compress`.")],
+    model: Model,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    common: Common = PLAIN,
+) -> Answer:
+    """Make PNG pictures of FILES again, with the model that wrote them."""
+    if not files:
+        raise ConfigError("say which files: limner decompress FILES… --model RUN")
+    from .. import durable
+    from ..errors import DataError
+    from ..images.metadata import encode_png
+    from ..tasks import codec
+
+    trained = load(model, device)
+    paths = [Path(file) for file in files]
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        raise DataError(f"{missing} is not there")
+    targets = _targets(paths, out, model, ".png", "decompressed", overwrite)
+    for path, target in zip(paths, targets, strict=True):
+        picture = codec.decompress(trained.network, trained.sha256, path.read_bytes())
+        durable.make_folder(target.parent)
+        durable.write_file(target, encode_png(picture))
+    folder = targets[0].parent
+    values = {**made_by(trained), "out": str(folder), "pictures": len(paths)}
+    return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", {"folder": folder}))
+
+
+def _targets(paths: list[Path], out: Path | None, model: Path, ending: str, kind: str, overwrite: bool) -> list[Path]:
+    folder = out if out is not None else places.free(Path(kind), places.name_of(model))
+    targets = [folder / f"{path.stem}{ending}" for path in paths]
+    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
+    if taken is not None and not overwrite:
+        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    return targets
+
+
+def _said(row: dict) -> str:
+    others = ", ".join(f"{kind} {row[kind]['psnr']:.1f} dB in {row[kind]['bytes']:,}" for kind in ("jpeg", "webp"))
+    return f"{row['bytes']:,} bytes, {row['bits_per_pixel']:.3f} bits a pixel, {row['psnr']:.1f} dB ({others})"
