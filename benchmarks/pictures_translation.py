@@ -2,7 +2,7 @@
 
 Trains on built-in pictures, prints the Fréchet distance of features to real pictures of the wanted kind before (the
 sources themselves) and after, and writes a sheet of each to FOLDER: sources, translations and, where there is one, the
-truth below each other. Unseen pictures are shown: those of the validation split, which chose nothing, for a GAN has no validation loss.
+truth below each other. Where there is a truth, the pictures are of the validation split, which chose nothing.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _train(given: argparse.Namespace) -> limner.Trained:
     more = {name: getattr(given, name) for name in ("batch", "lr") if getattr(given, name) is not None}
     return limner.train(
         given.model,
-        _flat(Path(given.train)),
+        flat(Path(given.train)),
         out=tempfile.mkdtemp(prefix="limner-restoration-") + "/run",
         config=limner.config.parse_assignments(given.set, {"model": config})["model"],
         data_config=reading,
@@ -155,7 +155,7 @@ def _pictures(path: Path) -> list[np.ndarray]:
     return [decode(file) for file in sorted(path.rglob("*")) if file.suffix.lower() in ENDINGS]
 
 
-def _flat(path: Path) -> str:
+def flat(path: Path) -> str:
     """The pictures of an archive in one folder without splits; a folder as it is."""
     if path.is_dir():
         return str(path)
