@@ -2,8 +2,8 @@
 
     python -m benchmarks.quality_codec TRAIN TEST --budget 5m
 
-A model is trained for each quality; TEST is a folder of pictures, taken as gray ones (Set12 and the like). JPEG and WebP
-get the lowest quality that takes no fewer bytes than the codec's file, picture by picture.
+A model is trained for each quality; TEST is a folder of pictures, taken as gray ones (Set12 and the like). JPEG and
+WebP get the lowest quality that takes no fewer bytes than the codec's file.
 """
 
 from __future__ import annotations
