@@ -36,7 +36,7 @@ def test_strength_nought_gives_the_picture_back():
     assert np.array_equal(stylize(picture(), [stripes()], manner=Manner(strength=0)), picture())
 
 
-@pytest.mark.parametrize("statistics", ["gram", "transport"])
+@pytest.mark.parametrize("statistics", ["gram", "transport", "moments", "whitening"])
 @pytest.mark.parametrize("features", ["random", "lite0"])
 def test_a_picture_comes_nearer_to_its_style(statistics, features):
     manner = Manner(statistics=statistics, strength=0.9, steps=12, features=features)

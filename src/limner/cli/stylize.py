@@ -33,7 +33,9 @@ class Ways:
     ] = None
     strength: Annotated[float, Parameter(help="0 keeps the picture, 1 is all style.")] = 0.7
     keep_colour: Annotated[bool, Parameter(show_default=False, help="Keep the picture's own colours.")] = False
-    statistics: Annotated[Literal["gram", "transport"], Parameter(help="What is taken of a style.")] = "gram"
+    statistics: Annotated[
+        Literal["gram", "transport", "moments", "whitening"], Parameter(help="What is taken of a style.")
+    ] = "gram"
     features: Annotated[
         str, Parameter(help="Network that looks: lite0, random, or vgg19:FILE with weights that you have.")
     ] = "lite0"

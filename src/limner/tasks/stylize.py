@@ -22,7 +22,7 @@ from ..images.grid import from_uint8, to_uint8
 from ..images.resize import fit
 from ..losses import style as losses
 
-Statistics = Literal["gram", "transport"]
+Statistics = Literal["gram", "transport", "moments", "whitening"]
 _SMALLEST = 128  # pixels of the longer side of the first, coarse picture
 _RATE = 0.03  # of the optimiser, in units of the range of 2
 _LEVELS = 4  # scales that a picture is moved at
@@ -34,7 +34,9 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 class Manner:
     """How a picture is stylised.
 
-    statistics   gram (Gatys) or transport (sliced optimal transport): of the features of the styles
+    statistics   of the styles' features that are taken over: gram (Gatys) or transport (sliced optimal transport),
+                 which forget where things are; moments (AdaIN) or whitening (mean and covariance, by the shortest
+                 way), which move the picture's own features and keep its outlines
     strength     0 keeps the picture, 1 is all style; in between, of both
     keep_colour  whether the picture keeps its own colours, and takes brush strokes alone
     steps        of the optimiser at each size
@@ -143,22 +145,44 @@ class _Cost:
             self.styles = [network(style) for style in styles]
             self.grams = [[losses.gram(maps) for maps in one] for one in self.styles]
             self.along = [losses.directions(maps.shape[1], how.seed) for maps in self.styles[0]]
+            self.wanted = self._moved(network(content)) if how.statistics in _MOVES else []
 
     def __call__(self, image: Tensor, shift: list[int]) -> Tensor:
+        if self.wanted:
+            shift = [0, 0]  # what is wanted is bound to its place
         seen = self.network(image.roll(shift, (2, 3)))
         shown = self.network(image)[self.network.content] if any(shift) else seen[self.network.content]
         kept = (shown - self.shown).square().mean() / (self.shown.square().mean() + 1e-5)
+        strength = self.how.strength
+        if self.wanted:
+            styled = torch.stack([_share(ours, theirs) for ours, theirs in zip(seen, self.wanted, strict=True)]).mean()
+            return strength * styled + (1 - strength) * kept + 0.02 * strength * losses.roughness(image)
         styled = image.new_zeros(())
         for share, maps, grams in zip(self.weights, self.styles, self.grams, strict=True):
             styled = styled + share * torch.stack(self._apart(seen, maps, grams)).mean()
-        strength = self.how.strength
         return 10 * strength**2 * styled + (1 - strength) * kept + 0.02 * strength * losses.roughness(image)
+
+    def _moved(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The picture's own features with the statistics of the styles, each in its share."""
+        move = _MOVES[self.how.statistics]
+        return [
+            sum((share * move(own, one[layer]) for share, one in zip(self.weights, self.styles, strict=True)), 0 * own)
+            for layer, own in enumerate(maps)
+        ]
 
     def _apart(self, seen: Sequence[Tensor], maps: Sequence[Tensor], grams: Sequence[Tensor]) -> list[Tensor]:
         if self.how.statistics == "gram":
             return [losses.gram_distance(ours, theirs) for ours, theirs in zip(seen, grams, strict=True)]
         sides = zip(seen, maps, self.along, strict=True)
         return [losses.sliced_distance(ours, theirs, along) for ours, theirs, along in sides]
+
+
+_MOVES = {"moments": losses.renormalised, "whitening": losses.whitened}
+
+
+def _share(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Scalar: the squared distance of two maps as a share of the second's size."""
+    return (ours - theirs).square().mean() / (theirs.square().mean() + 1e-5)
 
 
 def _shares(count: int, shares: Sequence[float] | None) -> list[float]:
