@@ -75,6 +75,25 @@ def test_sources_of_every_mode(enlarger, tmp_path, mode):
     assert look(tmp_path / "out" / "in.png")[0] == (60, 40)
 
 
+@pytest.mark.parametrize(
+    ("chain", "size", "mode"),
+    [
+        ("noise:20,jpeg:40", (50, 40), "RGB"),
+        ("down:3", (16, 13), "RGB"),
+        ("gray", (50, 40), "L"),
+        ("old", (50, 40), "RGB"),
+    ],
+)
+def test_pictures_are_made_worse_alike_every_time(photos, tmp_path, chain, size, mode):
+    for folder in ("once", "again"):
+        done = limner("degrade", photos, "--with", chain, "--out", tmp_path / folder)
+        assert done.code == 0, done.err
+    assert look(tmp_path / "once" / "0.png") == (size, mode)
+    assert (tmp_path / "once" / "2.png").read_bytes() == (tmp_path / "again" / "2.png").read_bytes()
+    assert "exists" in limner("degrade", photos, "--with", chain, "--out", tmp_path / "once").err
+    assert "unknown degradation" in limner("degrade", photos, "--with", "bluur:2").err
+
+
 def test_a_diffusion_model_restores_without_training(tmp_path):
     run = tmp_path / "run"
     assert limner("train", "flow-mlp", "builtin:digits", "--out", run, "--steps", 3, "--set", "width=8", "-q").code == 0

@@ -144,6 +144,20 @@ Examples
   limner translate me.png --model runs/stargan-faces-1 --attribute smiling=yes
 """,
     ),
+    "degrade": _Command(
+        "degrade:degrade",
+        "limner degrade IMAGES… --with CHAIN [OPTIONS]",
+        "Make good pictures worse, exactly and by a seed.",
+        """\
+What restorers are trained on and judged by. a,b is first a, then b; a|b one of
+them; a? perhaps a; a range draws a number for each picture.
+Steps: down, noise, gray, blur, motion, defocus, poisson, camera, jpeg, mask,
+fade, scratch, edges, and old for a whole chain.
+
+Example
+  limner degrade photos --with blur:1-3,noise:5,jpeg:40-80
+""",
+    ),
     "upscale": _Command(
         "restore:upscale",
         "limner upscale IMAGES… --model RUN [OPTIONS]",
