@@ -439,6 +439,30 @@ class Trained:
         made = edit.inpaint(self.network, given, holes, told, seed=seed, options=chosen)
         return self._edited(made, "inpaint", seed, asked | {"options": asdict(chosen)})
 
+    def harmonise(
+        self,
+        images: np.ndarray,
+        masks: np.ndarray,
+        *,
+        strength: float = 0.3,
+        seed: int = 0,
+        label: str | int | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """(N, H, W, C) uint8 with something pasted in -> the pasted part drawn again to fit, by models that denoise.
+
+        masks      (N, H, W) bool: True where something was pasted; the rest stays bit-equal
+        strength   in (0, 1]: near 0 keeps the paste, 1 draws it anew
+        """
+        pasted = torch.from_numpy(masks >= 128 if masks.dtype == np.uint8 else masks.astype(bool))[:, None]
+        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        told = edit.described(self.network, len(images), label=label, text=text)
+        settings: dict[str, Any] = {"strength": strength, "seed": seed, "options": chosen}
+        made = edit.harmonised(self.network, self._tensor(images), pasted, told, **settings)
+        asked = {"label": label, "text": text, "strength": strength, "options": asdict(chosen)}
+        return self._edited(made, "harmonise", seed, asked)
+
     def compose(
         self,
         descriptions: Sequence[Mapping[str, Any]],

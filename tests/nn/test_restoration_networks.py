@@ -8,9 +8,11 @@ from torch import nn
 from limner import models
 from limner.errors import ConfigError
 from limner.images.bicubic import resize
+from limner.model import Step
 from limner.nn.restoration.enlarge import Enlarge
 from limner.nn.restoration.unets import PartialConv, PartialUNet
-from limner.types import Condition, DataSpec
+from limner.rng import StepRng
+from limner.types import Batch, Condition, DataSpec
 
 SPECS = {
     "srnet": DataSpec(1, 24, 24, source_channels=1, scale=3),
@@ -108,3 +110,18 @@ def test_predicted_errors_are_positive_and_only_given_when_trained_for():
 def test_data_that_does_not_fit_is_refused(name, spec, message):
     with pytest.raises(ConfigError, match=message):
         restorer(name, spec)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"perceptual": 0.1}, {"adversarial": 0.01, "adversarial_from": 0.0}, {"loss": "charbonnier"}]
+)
+def test_other_losses_pull_toward_the_picture(extra):
+
+    spec = DataSpec(1, 48, 48, source_channels=1)
+    model = restorer("dncnn", spec, depth=3, **extra).train()
+    image = torch.rand(2, 1, 48, 48) * 2 - 1
+    batch = Batch(image, Condition(), source=image + 0.2)
+    found = list(model.losses(batch, Step(0, 0, StepRng(0, 0, start=0, stop=2, total=2))))
+    assert [loss.phase for loss in found] == list(model.phases())
+    (gradient,) = torch.autograd.grad(found[0].value, [model.network.last.bias])
+    assert gradient.sum() > 0  # the source is too bright, so the correction should go down

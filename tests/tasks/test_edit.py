@@ -266,3 +266,22 @@ def test_what_a_model_never_heard_of_cannot_be_asked_for(digits):
         edit.described(build("flow-mlp", digits), 1, text="a seven")
     with pytest.raises(ConfigError, match="conditional=none"):
         edit.described(build("flow-mlp", digits, conditional="none"), 1, label="7")
+
+
+# --- harmonising ----------------------------------------------------------------------------------------------------
+
+
+def test_a_pasted_part_is_drawn_to_fit_and_the_rest_stays_to_the_bit():
+    """In a world of plain pictures a paste of another shade takes the shade around it."""
+    world = Plain("edm")
+    images = torch.full((2, 1, 8, 8), 0.3)
+    images[:, :, 2:5] = -0.3
+    how = options(world, **FINE)
+    made = edit.harmonised(world, images, hole(2), OPEN, strength=0.9, options=how)
+    assert torch.equal(made[hole(2) == 0], images[hole(2) == 0])
+    assert (made[:, :, 2:5] - 0.3).abs().max() < (images[:, :, 2:5] - 0.3).abs().max() / 2
+    free = Independent("edm")  # where nothing has to fit, little is changed by a little
+    little, much = (edit.harmonised(free, images, hole(2), OPEN, strength=share, options=how) for share in (0.1, 0.9))
+    assert (little - images).square().mean() < 0.2 * (much - images).square().mean()
+    with pytest.raises(ConfigError, match="strength=0"):
+        edit.harmonised(world, images, hole(2), OPEN, strength=0)

@@ -11,6 +11,7 @@ another space.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -56,6 +57,12 @@ def perception(name: str, path: str | Path | None = None) -> Perception:
             raise ConfigError("vgg19 needs its weights: name the file of torchvision's vgg19 (.pth or .safetensors)")
         return _frozen(VGG19(Path(path)))
     raise ConfigError(unknown("features", name, NAMES))
+
+
+@lru_cache(maxsize=4)
+def shared(name: str, path: str = "") -> Perception:
+    """As `perception`, one for all models of a process: it is no part of any, so never trained, saved or copied."""
+    return perception(name, path or None)
 
 
 def _frozen(network: Perception) -> Perception:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from ..features.perception import shared
 from ..losses.adversarial import OBJECTIVES, accuracy
 from ..losses.restoration import bounded, charbonnier, laplace
 from ..model import Loss, Model, Step
@@ -41,13 +42,14 @@ class RestorerConfig:
     loss: Literal["l1", "l2", "charbonnier"] = _help("distance to the true picture that is minimised", "l1")
     squared_from: float = _help("share of the run after which squared errors are minimised; 1 for never", 1.0)
     uncertainty: bool = _help("predict, pixel by pixel, how far off the picture may be", False)
+    perceptual: float = _help("weight of the distance of Lite0's maps: crisper, and further from the truth", 0.0)
     adversarial: float = _help("weight of a discriminator of patches: sharper, and further from the truth", 0.0)
     adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
 
     def __post_init__(self) -> None:
         checks.choices(self)
         checks.at_least(self, 1, "width", "depth")
-        checks.at_least(self, 0, "adversarial", "adversarial_from", "squared_from")
+        checks.at_least(self, 0, "perceptual", "adversarial", "adversarial_from", "squared_from")
         if self.network in ("shuffle", "folded", "dncnn") and self.depth < 3:
             raise ConfigError(f"depth={self.depth} is too few layers for {self.network}; use 3 or more")
 
@@ -94,6 +96,8 @@ class Restorer(Model):
         assert batch.source is not None, "a restorer is trained on pairs"
         output, log_scale = self._restored(batch.source)
         cost = self._cost(output, log_scale, batch.image, step.progress)
+        if self.config.perceptual:
+            cost = cost + self.config.perceptual * _seen_apart(output, batch.image)
         judged = self.discriminator is not None and step.progress >= self.config.adversarial_from
         terms = _Terms(output, batch.image)
         if not judged:
@@ -145,6 +149,24 @@ class Restorer(Model):
         if self.config.loss == "l2" or progress >= self.config.squared_from:
             return error.square().mean()
         return charbonnier(error) if self.config.loss == "charbonnier" else error.abs().mean()
+
+
+def _seen_apart(output: Tensor, image: Tensor) -> Tensor:
+    """Scalar: the mean squared distance of the two pictures' maps in Lite0, each as a share of the true one's size.
+
+    Of the form of Johnson et al. 2016, arXiv 1603.08155, equation 2, over all of its maps.
+    """
+    network, costs = shared("lite0"), []
+    with torch.autocast(output.device.type, enabled=False):
+        ours, theirs = (network(_colours(side.float().clamp(-1.2, 1.2))) for side in (output, image))
+    for a, b in zip(ours, theirs, strict=True):
+        costs.append((a - b).square().mean() / (b.square().mean() + 1e-5))
+    return torch.stack(costs).mean()
+
+
+def _colours(image: Tensor) -> Tensor:
+    """In three channels; transparency left out."""
+    return image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image[:, :3]
 
 
 class _Terms:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ConfigError
-from ..features.perception import Perception, perception
+from ..features.perception import shared
 from ..images.read import decode
 from ..images.resize import fit
 from ..losses import style as losses
@@ -92,7 +91,7 @@ class StyleNet(Model):
         self.style.copy_(torch.from_numpy(picture.copy()).permute(2, 0, 1))
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        network = _network(self.config.features, self.config.weights)
+        network = shared(self.config.features, self.config.weights)
         made = self.network(batch.image).float()
         seen = network(made)
         with torch.no_grad():
@@ -107,12 +106,6 @@ class StyleNet(Model):
     def transform(self, source: Tensor, condition: Condition) -> Tensor:
         """(B, 3, H, W) -> the same in the style, (B, 3, H, W) in about [-1, 1]."""
         return self.network(source).float()
-
-
-@lru_cache(maxsize=2)
-def _network(name: str, path: str) -> Perception:
-    """Shared by all models of a process, and no part of any: it is not trained, saved or copied with them."""
-    return perception(name, path or None)
 
 
 class _Painter(nn.Module):

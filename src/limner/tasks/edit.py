@@ -88,6 +88,41 @@ def inpaint(
     return _by_tile(model, range(len(images)), seed, make)
 
 
+def harmonised(
+    model: Model,
+    images: Tensor,
+    masks: Tensor,
+    condition: Condition,
+    *,
+    strength: float = 0.3,
+    seed: int = 0,
+    options: Any = None,
+) -> Tensor:
+    """Pasted pictures whose pasted part is drawn again to fit: (N, C, H, W) in [-1, 1] -> the same, on the CPU.
+
+    masks      (N, 1, H, W): 1 where something was pasted, 0 elsewhere, which comes out bit-equal
+    strength   share of the steps that are walked again: near 0 keeps the paste, 1 draws it anew
+    At every step what was not pasted is put right, so the part is drawn to go with it.
+    """
+    able, options = _ready(model, options)
+    _check_masks(masks, images)
+    if not 0 < strength <= 1:
+        raise ConfigError(f"strength={strength} is not in (0, 1]: small keeps what was pasted, 1 draws it anew")
+    parts = masks.float()
+
+    def make(rng: ImageRng, tile: list[int]) -> Tensor:
+        rows = _within(tile, images)
+        part, image = parts[rows].to(rng.device), images[rows].to(rng.device)
+        space = able.enter(image)
+        noise = noise_like(space, rng, options)
+        times, start = begin(able.path, times_of(able, options), space, noise, strength)
+        see = able.denoiser(pick(condition, rows).to(rng.device), options, rng.rows)
+        see = inpainting(see, space, functional.adaptive_max_pool2d(part, space.shape[2:]))
+        return torch.where(part > 0, walk(able, see, start, times, rng, options), image)
+
+    return _by_tile(model, range(len(images)), seed, make)
+
+
 def compose(
     model: Model,
     descriptions: Sequence[Condition],
