@@ -27,7 +27,7 @@ LAYERS = {
     "tasks": 7,
     "training": 8,
     "evaluation": 9,
-    "running": 10,
+    **dict.fromkeys(["running", "made"], 10),
     "api": 11,
     **dict.fromkeys(["judging", "trial"], 12),
     **dict.fromkeys(["contest", "advice"], 13),

@@ -28,7 +28,7 @@ _PUBLIC = {
     "Number": ".metrics.number",
     "Trained": ".api",
     "Dataset": ".data",
-    "Pictures": ".api",
+    "Pictures": ".made",
     "LimnerError": ".errors",
 }
 

@@ -10,6 +10,7 @@ another space.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +29,7 @@ _VGG = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 
 _VGG_MEAN, _VGG_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Perception(nn.Module):
+class Perception(nn.Module, ABC):
     """(B, 3, H, W) in [-1, 1] -> maps from fine to coarse, (B, c, h, w) each; its weights never change.
 
     content   which of the maps says what a picture shows; all of them say how it is drawn
@@ -39,8 +40,9 @@ class Perception(nn.Module):
     content: int
     smallest: int
 
+    @abstractmethod
     def forward(self, image: Tensor) -> list[Tensor]:
-        raise NotImplementedError
+        """(B, 3, H, W) in [-1, 1] -> maps from fine to coarse."""
 
 
 def perception(name: str, path: str | Path | None = None) -> Perception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -51,9 +52,9 @@ class Translator(Model):
     def game(self) -> Objective:
         return OBJECTIVES[self.config.objective]
 
+    @abstractmethod
     def judges(self) -> list[nn.Module]:
         """The networks that tell made pictures from real ones."""
-        raise NotImplementedError
 
     def phases(self) -> Mapping[str, list[nn.Parameter]]:
         judging = [parameter for network in self.judges() for parameter in network.parameters()]
@@ -72,6 +73,6 @@ class Translator(Model):
             "ema_halflife_images": (500, 4_000),
         }
 
+    @abstractmethod
     def transform(self, source: Tensor, condition: Condition) -> Tensor:
         """(B, c, H, W) in [-1, 1] -> (B, C, H, W) in [-1, 1]."""
-        raise NotImplementedError
