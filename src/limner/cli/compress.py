@@ -42,7 +42,8 @@ def compress(
 
     trained = load(model, device)
     paths = pictures_in(images)
-    targets = _targets(paths, out, model, ENDING, "compressed", overwrite)
+    folder = out if out is not None else places.free(Path("compressed"), places.name_of(model))
+    targets = places.targets(paths, folder, ending=ENDING, overwrite=overwrite)
     found = []
     for path, target in zip(paths, targets, strict=True):
         picture = with_channels(decode(path), trained.data.channels)
@@ -56,7 +57,6 @@ def compress(
             size, other = smallest_above(picture, kind, len(packed.data))
             row[kind] = {"bytes": size, "psnr": round(float(psnr(other[None], picture[None])[0]), 2)}
         found.append(row)
-    folder = targets[0].parent
     facts = {str(row["image"]): _said(row) for row in found}
     title = f"{len(found):,} files by {trained.name} in {folder}"
     return Answer({**made_by(trained), "out": str(folder), "files": found}, lines(title, facts))
@@ -83,23 +83,14 @@ def decompress(
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise DataError(f"{missing} is not there")
-    targets = _targets(paths, out, model, ".png", "decompressed", overwrite)
+    folder = out if out is not None else places.free(Path("decompressed"), places.name_of(model))
+    targets = places.targets(paths, folder, overwrite=overwrite)
     for path, target in zip(paths, targets, strict=True):
         picture = codec.decompress(trained.network, trained.sha256, path.read_bytes())
         durable.make_folder(target.parent)
         durable.write_file(target, encode_png(picture))
-    folder = targets[0].parent
     values = {**made_by(trained), "out": str(folder), "pictures": len(paths)}
     return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", {"folder": folder}))
-
-
-def _targets(paths: list[Path], out: Path | None, model: Path, ending: str, kind: str, overwrite: bool) -> list[Path]:
-    folder = out if out is not None else places.free(Path(kind), places.name_of(model))
-    targets = [folder / f"{path.stem}{ending}" for path in paths]
-    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
-    if taken is not None and not overwrite:
-        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
-    return targets
 
 
 def _said(row: dict) -> str:

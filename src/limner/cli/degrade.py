@@ -38,10 +38,7 @@ def degrade(
     degradation = parse(chain)
     paths = pictures_in(images)
     folder = out if out is not None else places.free(Path("degraded"), places.plain_name(chain))
-    targets = [folder / f"{path.stem}.png" for path in paths]
-    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
-    if taken is not None and not overwrite:
-        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    targets = places.targets(paths, folder, overwrite=overwrite)
     for place, (path, target) in enumerate(zip(paths, targets, strict=True)):
         picture = decode(path)
         height, width = (side // degradation.scale * degradation.scale for side in picture.shape[:2])

@@ -109,10 +109,7 @@ def _filled(trained: Trained, images: tuple[str, ...], masks: list[str], model: 
     if len(masks) not in (1, len(paths)):
         raise ConfigError(f"{len(masks)} masks for {len(paths)} images; give one for all, or one for each")
     folder = where.out or places.free(Path("inpaintings"), places.name_of(model))
-    targets = [folder / f"{path.stem}.png" for path in paths]
-    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
-    if taken is not None and not where.overwrite:
-        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    targets = places.targets(paths, folder, overwrite=where.overwrite)
     for path, mask, target in zip(paths, masks * (len(paths) // len(masks)), targets, strict=True):
         hole = decode(Path(mask), channels=1, background=(0, 0, 0))[..., 0] >= 128
         made = trained.restore(decode(path), mask=np.ascontiguousarray(hole))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DiskError
+from ..errors import ConfigError, DiskError
 
 
 def plain_name(text: str) -> str:
@@ -30,6 +30,21 @@ def numbered(parent: Path, name: str) -> Iterator[Path]:
 def free(parent: Path, name: str) -> Path:
     """The first of the numbered paths at which there is neither a folder nor a picture."""
     return next(p for p in numbered(parent, name) if not p.exists() and not p.with_name(f"{p.name}.png").exists())
+
+
+def targets(paths: Sequence[Path], folder: Path, *, ending: str = ".png", overwrite: bool = False) -> list[Path]:
+    """Where what is made of each file goes: under its own name, in `folder`.
+
+    Raises ConfigError, before anything is made, where one is there already or wanted twice.
+    """
+    found = [folder / f"{path.stem}{ending}" for path in paths]
+    twice = next((target for place, target in enumerate(found) if target in found[:place]), None)
+    if twice is not None:
+        raise ConfigError(f"two of the files are called {twice.stem}; put what is made of them into different folders")
+    taken = next((target for target in found if target.exists()), None)
+    if taken is not None and not overwrite:
+        raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")
+    return found
 
 
 @contextmanager

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PLAIN = Common()
 _SHEET = 6  # pictures on the sheet
+_ERROR = ".error.png"  # ending of the files that say how far off a picture may be
 _CROP = 256  # pixels of each that it shows
 
 Images = Annotated[str, Parameter(help="Image files, or folders of them.")]
@@ -99,7 +100,9 @@ def _restored(task: str, images: tuple[str, ...], asked: Asked, common: Common) 
     _check_trained_for(task, trained)
     paths = pictures_in(images)
     folder = asked.out or places.free(Path(_FOLDER[task]), places.name_of(asked.model))
-    targets = _targets(paths, folder, asked)
+    targets = places.targets(paths, folder, overwrite=asked.overwrite)
+    if asked.uncertainty:
+        places.targets(paths, folder, ending=_ERROR, overwrite=asked.overwrite)
     kept = [row for row in _each(trained, paths, targets, asked, common) if row is not None]
     sheet = folder.with_name(f"{folder.name}.png")
     if kept and (asked.overwrite or not sheet.exists()):
@@ -178,21 +181,8 @@ def _colours(data: DataSpec) -> int:
     return data.source_channels - len(data.maps)
 
 
-def _targets(paths: list[Path], folder: Path, asked: Asked) -> list[Path]:
-    """Where each picture goes; raises ConfigError before anything is made when one is taken."""
-    targets = [folder / f"{path.stem}.png" for path in paths]
-    twice = next((target for place, target in enumerate(targets) if target in targets[:place]), None)
-    if twice is not None:
-        raise ConfigError(f"two of the images are called {twice.stem}; restore them into different folders")
-    errors = [_error_file(target) for target in targets] if asked.uncertainty else []
-    taken = next((target for target in [*targets, *errors] if target.exists()), None)
-    if taken is not None and not asked.overwrite:
-        raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")
-    return targets
-
-
 def _error_file(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.error.png")
+    return target.with_name(f"{target.stem}{_ERROR}")
 
 
 def _each(

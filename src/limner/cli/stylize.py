@@ -71,10 +71,7 @@ def stylize(
     folder = (
         out if out is not None else places.free(Path("stylized"), places.name_of(ways.model or (ways.style or [""])[0]))
     )
-    targets = [folder / f"{path.stem}.png" for path in paths]
-    taken = next((target for place, target in enumerate(targets) if target.exists() or target in targets[:place]), None)
-    if taken is not None and not overwrite:
-        raise ConfigError(f"{taken} exists or is wanted twice; choose another folder, or say --overwrite")
+    targets = places.targets(paths, folder, overwrite=overwrite)
     draw = _by_model(ways) if ways.model is not None else _by_optimiser(ways, common)
     for path, target in zip(paths, targets, strict=True):
         note(common, f"{path.name} …")
