@@ -17,16 +17,13 @@ from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .cyclegan import UNPAIRED, check_size
-from .translation import Translator, TranslatorConfig, _help
+from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
 
 
 @dataclass(frozen=True)
-class CUTConfig(TranslatorConfig):
+class CUTConfig(ResidualConfig):
     """Settings of `cut`."""
 
-    width: int = _help("channels of the generator's first layer", 16)
-    blocks: int = _help("residual blocks of the generator", 4)
     contrast: float = _help("weight of keeping each place recognisable", 1.0)
     identity: float = _help("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
     patches: int = _help("places of a picture that are compared", 64)
@@ -35,7 +32,7 @@ class CUTConfig(TranslatorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.at_least(self, 1, "blocks", "projected")
+        checks.at_least(self, 1, "projected")
         checks.at_least(self, 2, "patches")
         checks.at_least(self, 0, "contrast", "identity")
         checks.at_least(self, 1e-3, "temperature")

@@ -8,33 +8,24 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .translation import Translator, TranslatorConfig, _help
-
-UNPAIRED = (
-    "needs two kinds of pictures: --sources FOLDER --set paired=false, or two classes of one set: --set only=CLASS "
-    "--sources DATA --set sources_only=OTHER --set paired=false"
-)
+from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
 
 
 @dataclass(frozen=True)
-class CycleGANConfig(TranslatorConfig):
+class CycleGANConfig(ResidualConfig):
     """Settings of `cyclegan`."""
 
-    width: int = _help("channels of the generators' first layers", 16)
-    blocks: int = _help("residual blocks of each generator", 4)
     cycle: float = _help("weight of coming back to where one started", 10.0)
     identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 5.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.at_least(self, 1, "blocks")
         checks.at_least(self, 0, "cycle", "identity")
 
 
@@ -85,12 +76,6 @@ class CycleGAN(Translator):
     def transform_back(self, image: Tensor) -> Tensor:
         """(B, C, H, W) of the images' kind -> (B, c, H, W) of the sources' kind."""
         return self.back(image).float()
-
-
-def check_size(data: DataSpec) -> None:
-    """Raise ConfigError for sides that a residual translator cannot halve twice."""
-    if data.height % 4 or data.width % 4 or min(data.height, data.width) < 8:
-        raise ConfigError(f"pictures of {data.height}x{data.width} cannot be halved twice; use sides of 8, 12, 16 …")
 
 
 def _far(made: Tensor, image: Tensor) -> Tensor:

@@ -18,22 +18,19 @@ from ..nn.initialise import initialise
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .cyclegan import check_size
-from .translation import Translator, TranslatorConfig, _help
+from .translation import ResidualConfig, Translator, _help, check_size
 
 
 @dataclass(frozen=True)
-class StarGANConfig(TranslatorConfig):
+class StarGANConfig(ResidualConfig):
     """Settings of `stargan`."""
 
     conditional: Literal["auto"] = _help("classes and attributes of the data, which it cannot do without", "auto")
-    blocks: int = _help("residual blocks of the generator", 6)
     cycle: float = _help("weight of coming back when the old class and attributes are asked for again", 10.0)
     shown: float = _help("weight of showing what was asked for, as the discriminator reads it", 1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.at_least(self, 1, "blocks")
         checks.at_least(self, 0, "cycle", "shown")
 
 

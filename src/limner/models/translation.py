@@ -33,6 +33,30 @@ class TranslatorConfig:
         checks.at_least(self, 1, "width", "discriminator_width")
 
 
+@dataclass(frozen=True)
+class ResidualConfig(TranslatorConfig):
+    """Settings of those whose generators are residual networks (nn/translators.py)."""
+
+    width: int = _help("channels of a generator's first layer", 16)
+    blocks: int = _help("residual blocks of a generator", 4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least(self, 1, "blocks")
+
+
+UNPAIRED = (
+    "needs two kinds of pictures: --sources FOLDER --set paired=false, or two classes of one set: --set only=CLASS "
+    "--sources DATA --set sources_only=OTHER --set paired=false"
+)
+
+
+def check_size(data: DataSpec) -> None:
+    """Raise ConfigError for sides that a residual translator cannot halve twice."""
+    if data.height % 4 or data.width % 4 or min(data.height, data.width) < 8:
+        raise ConfigError(f"pictures of {data.height}x{data.width} cannot be halved twice; use sides of 8, 12, 16 …")
+
+
 class Translator(Model):
     """Turns a picture into one of another kind; a generator and a discriminator, trained in turns."""
 
