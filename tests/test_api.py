@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 from runs import QUIET, fork, wait
 
 import limner
@@ -299,3 +300,35 @@ def test_pictures_behave_as_a_sequence_and_make_a_grid(model):
     made = model.sample(6)
     assert len(made) == 6 and len(list(made)) == 6 and made[2:4].shape == (2, 8, 8, 1)
     assert made.grid(columns=3).shape == (2 * 10 + 2, 3 * 10 + 2, 1)
+
+
+# --- patches and sources ----------------------------------------------------------------------------------------------
+
+
+def test_any_generator_trains_on_patches_is_judged_on_them_and_resumes(tmp_path):
+    """Also one that works on codes made beforehand, which patches cannot have."""
+    for name, config in (("vae", TINY), ("latent-flow", {"width": 8, "first_config": {"width": 4}})):
+        reading = {"patch": 16, "channels": 1}
+        made = train(tmp_path / name, model=name, data="builtin:shapes", config=config, data_config=reading)
+        assert made.data.shape == (1, 16, 16) and made.sample(2).images.shape == (2, 16, 16, 1)
+        assert limner.resume(tmp_path / name, steps=6).about["steps"] >= 4
+    found = limner.evaluate(tmp_path / "vae", n=20, metrics=["swd"], floors=False)
+    assert found.numbers and not found.skipped
+
+
+def test_a_run_on_two_folders_resumes_from_anywhere(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for kind in ("good", "bad"):
+        (tmp_path / kind).mkdir()
+        for place in range(4):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / kind / f"{place}.png")
+    monkeypatch.chdir(tmp_path)
+    reading = {"sources": "bad", "resolution": 8}
+    made = train("run", model="denoiser", data="good", config={"width": 4, "depth": 3}, data_config=reading, batch=2)
+    assert made.data.source_shape == (3, 8, 8)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert limner.resume(tmp_path / "run", steps=6).about["steps"] == 6
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "bad" / "0.png")
+    with pytest.raises(DataError, match="has changed"):
+        limner.resume(tmp_path / "run", steps=8)

@@ -59,6 +59,8 @@ def train(
     folder = RunFolder(Path(out))
     refuse_second(folder)
     reading = data_config if isinstance(data_config, DataConfig) else models.reading(model, data_config or {})
+    if reading.sources is not None:
+        reading = replace(reading, sources=_absolute(reading.sources))
     model_config = models.configure(model, config or {})
     train_config = from_dict(TrainConfig, training, where="train")
     dataset = open_data(data, reading, split="train", progress=progress)

@@ -80,7 +80,7 @@ def run(job: Job, show: Show | None) -> None:
     if first is not None:
         train = replace(train, **_lengths(job.train, first.share)[1])
     codes = None
-    if isinstance(model, Precomputes):
+    if isinstance(model, Precomputes) and job.dataset.pairing is None:  # patches are other ones every time
         codes = precomputed(model, job.dataset, flip=bool(job.run["data"].get("flip")), device=device)
     arithmetic = _arithmetic(model, job.dataset, train, device, codes)
     train = replace(train, precision="bf16" if arithmetic.bf16 else "fp32", channels_last=arithmetic.channels_last)

@@ -163,3 +163,20 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 def test_a_resolution_that_the_scale_does_not_divide_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="7x7 cannot be made 2 times as small"):
         open_data(folder(tmp_path, [(7, 7)]), DataConfig(resolution=7, degrade="down:2"))
+
+
+def test_the_images_of_a_set_of_patches_are_patches(tmp_path):
+    dataset = open_data(folder(tmp_path, [(20, 31), (40, 24)]), DataConfig(patch=8))
+    assert dataset.images.shape == (len(dataset), 8, 8, 3)
+    assert np.array_equal(dataset.images, dataset.batch(np.arange(len(dataset))).image)
+
+
+def test_turning_needs_nothing_else(tmp_path):
+    path = folder(tmp_path, [(8, 8)] * 3)
+    upright = {image.tobytes() for image in open_data(path, DataConfig(resolution=8)).images}
+    seen = {
+        image.tobytes()
+        for batch in batches(open_data(path, DataConfig(resolution=8, turn=True)), 20)
+        for image in batch.image
+    }
+    assert len(seen) > 15 and upright <= seen

@@ -114,7 +114,7 @@ class Pixels:
 class Dataset:
     """One split of a data set, or all of it.
 
-    images       (N, H, W, C)   uint8, read-only, mapped from the cache
+    images       (N, H, W, C)   uint8, read-only, mapped from the cache; where patches are cut, those of the middle
     labels       (N,)           int64, -1 where unknown
     attributes   (N, A)         float32, encoded as types.Attribute describes
     known        (N, A)         bool
@@ -136,7 +136,8 @@ class Dataset:
 
     @property
     def images(self) -> np.ndarray:
-        return self._pixels.images if self._chosen is None else self._pixels.images[self._chosen]
+        images = self._pixels.images if self._chosen is None else self._pixels.images[self._chosen]
+        return images if self.pairing is None else self.pairing.middle(images)
 
     def __len__(self) -> int:
         return len(self.ids)

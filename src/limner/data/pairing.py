@@ -90,6 +90,10 @@ class Pairing:
             np.ascontiguousarray(sources[:, inner_source[0], inner_source[1]]),
         )
 
+    def middle(self, images: np.ndarray) -> np.ndarray:
+        """(N, H, W, C) -> the patches of their middle, as a view where they are large enough; all of them without."""
+        return self._cut(images, 0, None)
+
     def _partners(self, indices: np.ndarray, draw: np.random.Generator | None) -> np.ndarray:
         assert self.partner is not None
         if self.aligned:
@@ -119,7 +123,7 @@ class Pairing:
 
 def pairing_of(config: DataConfig, partner: Dataset | None) -> Pairing | None:
     """What the settings ask for; None where images stand for themselves."""
-    if config.patch is None and config.degrade is None and partner is None:
+    if config.patch is None and config.degrade is None and partner is None and not config.turn:
         return None
     patch = None if config.patch is None else (config.patch, config.patch)
     chain = None if config.degrade is None else parse(config.degrade)
