@@ -3,6 +3,8 @@
 TRAIN is a folder or an archive of pictures, all of them trained on, whatever splits they lie in; TEST is a folder.
 Enlarging is judged as the tables of super-resolution are (metrics/superresolution.py: brightness, 8 bits, a border
 cut), everything else by the PSNR over the whole picture, clipped but not rounded, beside that of the degraded picture.
+Holes are judged by what lies in them, beside a diffusion fill; Gaussian blur of one strength beside a Wiener filter
+that knows the blur and is tuned on the very pictures (classical.py).
 
 Published on Set5: SRCNN 36.66/32.75/30.48, FSRCNN 37.00/33.16/30.71, VDSR 37.53/33.66/31.35 at x2/x3/x4. On Set12:
 BM3D 32.37/29.97/26.72, DnCNN-S 32.86/30.44/27.18, FFDNet 32.75/30.43/27.32 at noise 15/25/50.
@@ -11,9 +13,11 @@ BM3D 32.37/29.97/26.72, DnCNN-S 32.86/30.44/27.18, FFDNet 32.75/30.43/27.32 at n
 from __future__ import annotations
 
 import argparse
+import re
 import tarfile
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +38,7 @@ from limner.tasks.apply import How
 from limner.tasks.restore import Told, restore, values
 from limner.training.show import TerminalShow
 
-from . import machine
+from . import classical, machine
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
@@ -95,36 +99,66 @@ def _train(given: argparse.Namespace) -> limner.Trained:
 
 
 def _judge(trained: limner.Trained, chain: Degradation, pictures: list[np.ndarray], channels: int) -> None:
-    """One line: mean quality of what was degraded (enlarged by bicubic where it is smaller), of what was restored, and
-    of the mean of eight turned and mirrored restorations.
+    """One line: mean quality of what was degraded (enlarged by bicubic where it is smaller), of what was restored, of
+    the mean of eight turned and mirrored restorations, and of what is had without learning.
     """
-    rows, seconds = [], 0.0
-    for place, picture in enumerate(pictures):
-        picture = modcrop(luma(picture) if chain.scale > 1 else with_channels(picture, channels), chain.scale)
-        bad = chain(picture[None], generator(0, "degrade", place))[0]
-        told = _told(trained, chain, bad, picture.shape[2])
-        bad = bad[..., : bad.shape[2] - len(chain.maps)]
-        began = time.monotonic()
-        plain, best = (_restored(trained, bad, told, How(ensemble=many)) for many in (False, True))
-        seconds += time.monotonic() - began
-        start = resize(bad, chain.scale) if chain.scale > 1 else bad
-        rows.append([_quality(made, picture, chain.scale) for made in (start, plain, best)])
-    before, plain, best = np.mean(rows, axis=0)
-    print(
-        f"{chain.text}: before {before:.2f} dB, restored {plain:.2f} dB, self-ensemble {best:.2f} dB; "
-        f"{len(rows)} pictures in {seconds:.0f} s"
-    )
+    cases = [_case(trained, chain, picture, place, channels) for place, picture in enumerate(pictures)]
+    began = time.monotonic()
+    made = [[_restored(trained, case, How(ensemble=many)) for case in cases] for many in (False, True)]
+    seconds = time.monotonic() - began
+    parts = {"before": [case.start for case in cases], "restored": made[0], "self-ensemble": made[1]}
+    parts |= _classical(cases, chain)
+    means = {
+        name: np.mean([_quality(one, case, chain.scale) for one, case in zip(each, cases, strict=True)])
+        for name, each in parts.items()
+    }
+    words = ", ".join(f"{name} {mean:.2f} dB" for name, mean in means.items())
+    where = " in the hole" if cases[0].told.hole is not None else ""
+    print(f"{chain.text}: {words}{where}; {len(cases)} pictures in {seconds:.0f} s")
 
 
-def _restored(trained: limner.Trained, bad: np.ndarray, told: Told, how: How) -> np.ndarray:
-    return np.concatenate([*values(trained.network, bad, told, how)])
+@dataclass(frozen=True)
+class Case:
+    """One picture to restore.
+
+    true    (H, W, C) uint8
+    bad     (h, w, c) as it is given to the model, with what is told beside it left out
+    start   (H, W, C) what stands there without any restoration
+    """
+
+    true: np.ndarray
+    bad: np.ndarray
+    start: np.ndarray
+    told: Told
 
 
-def _quality(made: np.ndarray, picture: np.ndarray, scale: int) -> float:
+def _case(trained: limner.Trained, chain: Degradation, picture: np.ndarray, place: int, channels: int) -> Case:
+    picture = modcrop(luma(picture) if chain.scale > 1 else with_channels(picture, channels), chain.scale)
+    bad = chain(picture[None], generator(0, "degrade", place))[0]
+    told = _told(trained, chain, bad, picture.shape[2])
+    bad = bad[..., : bad.shape[2] - len(chain.maps)]
+    return Case(picture, bad, resize(bad, chain.scale) if chain.scale > 1 else bad, told)
+
+
+def _classical(cases: list[Case], chain: Degradation) -> dict[str, list[np.ndarray]]:
+    """What is had without learning, for the kinds of damage that have such a way."""
+    if cases[0].told.hole is not None:
+        return {"diffusion fill": [classical.diffused(case.bad, case.told.hole) for case in cases]}
+    blur = re.fullmatch(r"blur:([\d.]+)(,.*)?", chain.text)
+    if blur is None:
+        return {}
+    sharp = classical.wiener([case.bad for case in cases], [case.true for case in cases], float(blur[1]))
+    return {"tuned Wiener": sharp}
+
+
+def _restored(trained: limner.Trained, case: Case, how: How) -> np.ndarray:
+    return np.concatenate([*values(trained.network, case.bad, case.told, how)])
+
+
+def _quality(made: np.ndarray, case: Case, scale: int) -> float:
     if scale > 1:
-        return evaluate_pair(np.floor(made + 0.5).clip(0, 255).astype(np.uint8), picture, scale).psnr
-    error = made.clip(0, 255).astype(np.float64) - picture
-    return float(10 * np.log10(255**2 / np.square(error).mean()))
+        return evaluate_pair(np.floor(made + 0.5).clip(0, 255).astype(np.uint8), case.true, scale).psnr
+    return classical.psnr(made, case.true, case.told.hole)
 
 
 def _told(trained: limner.Trained, chain: Degradation, bad: np.ndarray, channels: int) -> Told:

@@ -21,11 +21,11 @@ from ..model import Loss, Model, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.restoration.enlarge import Enlarge
 from ..nn.restoration.plain import EDSR, ESPCN, SRCNN, DnCNN, PixelShuffleNet, ShuffledNet
-from ..nn.restoration.unets import NAFNet, PartialUNet
+from ..nn.restoration.unets import NAFNet, PartialUNet, ResidualUNet
 from ..types import Batch, Condition, DataSpec
 from . import checks
 
-NetworkName = Literal["shuffle", "srcnn", "espcn", "edsr", "folded", "dncnn", "nafnet", "partial"]
+NetworkName = Literal["shuffle", "srcnn", "espcn", "edsr", "folded", "dncnn", "unet", "nafnet", "partial"]
 
 
 def _help(text: str, default: Any) -> Any:
@@ -195,13 +195,15 @@ def _network(config: RestorerConfig, given: int, wanted: int, scale: int) -> nn.
             return ShuffledNet(given, wanted, width=width, depth=depth)
         case "dncnn":
             return DnCNN(given, wanted, width=width, depth=depth)
+        case "unet":
+            return ResidualUNet(given, wanted, scale, width=width, depth=depth)
         case "nafnet":
             return NAFNet(given, wanted, width=width, depth=depth)
         case "partial":
             return PartialUNet(given, wanted, width=width, depth=depth)
 
 
-_ENLARGES = ("shuffle", "srcnn", "espcn", "edsr")
+_ENLARGES = ("shuffle", "srcnn", "espcn", "edsr", "unet")
 
 
 def _check(config: RestorerConfig, data: DataSpec) -> None:
@@ -218,7 +220,8 @@ def _check(config: RestorerConfig, data: DataSpec) -> None:
         )
     if config.network == "partial" and data.maps[-1:] != ("hole",):
         raise ConfigError("network=partial fills holes; degrade with a mask last, such as mask:brush:0.1-0.4")
-    multiple = {"folded": 2, "nafnet": 8, "partial": 2**config.depth}.get(config.network, 1)
+    unet = 8 if data.scale == 1 else 4 * data.scale
+    multiple = {"folded": 2, "unet": unet, "nafnet": 8, "partial": 2**config.depth}.get(config.network, 1)
     if data.height % multiple or data.width % multiple:
         raise ConfigError(
             f"patches of {data.height}x{data.width} are no multiples of {multiple}, which {config.network} needs"

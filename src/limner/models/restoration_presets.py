@@ -35,7 +35,7 @@ RESTORERS: Mapping[str, _Preset] = {
     ),
     "denoiser": (
         "removes noise of any strength, told or estimated; also JPEG's marks and the like, as degrade says",
-        {"network": "folded", "width": 48, "depth": 8, "squared_from": 0.8},
+        {"network": "unet", "width": 64, "depth": 1, "squared_from": 0.5},
         _CLEANER,
     ),
     "dncnn": (
