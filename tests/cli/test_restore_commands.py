@@ -30,7 +30,7 @@ def enlarger(photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cleaner(photos, tmp_path_factory):
-    return trained("denoiser", photos, tmp_path_factory, "--set", "depth=3", "--set", "uncertainty=true")
+    return trained("denoiser", photos, tmp_path_factory, "--set", "depth=1", "--set", "uncertainty=true")
 
 
 def trained(name, photos, tmp_path_factory, *more):

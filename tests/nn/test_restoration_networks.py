@@ -101,8 +101,8 @@ def test_predicted_errors_are_positive_and_only_given_when_trained_for():
     ("name", "spec", "message"),
     [
         ("srnet", DataSpec(1, 8, 8), "learns from pairs"),
-        ("denoiser", DataSpec(1, 8, 8, source_channels=1, scale=2), "keeps the size"),
-        ("denoiser", DataSpec(1, 9, 8, source_channels=1), "multiples of 2"),
+        ("dncnn", DataSpec(1, 8, 8, source_channels=1, scale=2), "keeps the size"),
+        ("denoiser", DataSpec(1, 9, 8, source_channels=1), "multiples of 8"),
         ("srnet", DataSpec(1, 8, 8, source_channels=3), "as many, or gray"),
         ("inpainter", DataSpec(1, 16, 16, source_channels=1), "fills holes"),
     ],
