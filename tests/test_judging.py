@@ -192,6 +192,22 @@ def test_models_are_trained_judged_and_ranked_and_failures_are_shown(tmp_path):
     assert [entry.name for entry in again.entries] == [entry.name for entry in found.entries]
 
 
+def test_several_seeds_of_each_are_one_entry_with_an_interval_over_them(tmp_path):
+    found = board(tmp_path / "board", ["gmm", "bernoulli-mixture"], seeds=2)
+    assert found.seeds == 2 and (tmp_path / "board" / "gmm-seed1" / "report.html").is_file()
+    number = found.entries[0].evaluation.number(found.rank_by)
+    assert len(number.details["runs"]) == 2 and "over 2 seeds" in number.interval.method
+    assert "2 seeds" in (tmp_path / "board" / "leaderboard.html").read_text(encoding="utf-8")
+    runs = ",".join(str(tmp_path / "board" / f"gmm{ending}") for ending in ("", "-seed1"))
+    other = str(tmp_path / "board" / "bernoulli-mixture")
+    both, _ = limner.compare([runs, other], "builtin:digits", metrics=["ndb"], **FAST)
+    assert both[0].number(found.rank_by).details["runs"] == next(
+        entry.evaluation.number(found.rank_by).details["runs"] for entry in found.entries if entry.name == "gmm"
+    )
+    with pytest.raises(ConfigError, match="seeds=0"):
+        board(tmp_path / "none", ["gmm", "rbm"], seeds=0)
+
+
 def test_a_model_that_fails_is_listed_with_the_reason(tmp_path, monkeypatch):
     train = contest.api.train
 

@@ -7,7 +7,7 @@ them has learned nothing that a model of the last century would not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from .evaluation import compare
 from .evaluation.compare import Difference
 from .evaluation.evaluate import Evaluation
 from .evaluation.material import Material
+from .evaluation.seeds import pooled
 from .training.folder import RunFolder
 from .training.plan import parse_duration
 from .training.show import Show
@@ -29,7 +30,10 @@ RANK_BY = "kid"  # the one distance that is unbiased at any number of images
 
 @dataclass(frozen=True)
 class Entry:
-    """One model that took part: its run and what was found; `failure` says why there is nothing to judge."""
+    """One model that took part: its run (the first of several seeds) and what was found, of all its runs.
+
+    `failure` says why there is nothing to judge.
+    """
 
     name: str
     run: Path
@@ -47,12 +51,14 @@ class Contest:
     entries: tuple[Entry, ...]
     differences: tuple[Difference, ...]
     rank_by: str
+    seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "data": self.data,
             "budget": self.budget,
+            "seeds": self.seeds,
             "rank_by": self.rank_by,
             "entries": [
                 {
@@ -75,6 +81,7 @@ def leaderboard(
     models: Sequence[str] = DEFAULT,
     learned_floors: bool = True,
     seed: int = 0,
+    seeds: int = 1,
     data_config: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     show: Show | None = None,
@@ -86,6 +93,7 @@ def leaderboard(
     out              folder for the runs and leaderboard.html; runs that are there are gone on with or judged
     models           names of the catalogue
     learned_floors   let the GMM and the conditional RBM take part too
+    seeds            runs of each model, with seeds from `seed` on; with two or more, intervals are over the runs
     training         settings of training for all of them (batch, precision …)
     settings         as for `limner.evaluate`: n, metrics, features, split, floors …
 
@@ -93,17 +101,20 @@ def leaderboard(
     """
     names = _names([*models, *(FLOORS if learned_floors else ())])
     parse_duration("budget", budget)
+    if seeds < 1:
+        raise ConfigError(f"seeds={seeds} is below 1; give every model one run or more")
     folder = Path(out)
     rules = _Rules(
         data,
         data_config,
-        training={"budget": budget, "seed": seed, "preview_every": "0", **(training or {})},
+        seeds=range(seed, seed + seeds),
+        training={"budget": budget, "preview_every": "0", **(training or {})},
         judging={"seed": seed, **settings},
         show=show,
         say=say,
     )
     entries = [_entry(name, folder / name, rules) for name in names]
-    contest = _ranked(str(data), budget, entries)
+    contest = replace(_ranked(str(data), budget, entries), seeds=seeds)
     durable.make_folder(folder)
     durable.write_file(folder / "leaderboard.html", _page(contest).encode())
     return contest
@@ -125,6 +136,7 @@ class _Rules:
 
     data: str | Path
     data_config: Mapping[str, Any] | None
+    seeds: range
     training: Mapping[str, Any]
     judging: Mapping[str, Any]
     show: Show | None
@@ -132,23 +144,31 @@ class _Rules:
 
 
 def _entry(name: str, run: Path, rules: _Rules) -> Entry:
-    """Train one model and judge it; what cannot be is an entry with the reason."""
-    rules.say(f"{name}: training for {rules.training['budget']}")
+    """Train one model with each seed and judge it; what cannot be is an entry with the reason."""
+    runs = [run if seed == rules.seeds[0] else run.with_name(f"{name}-seed{seed}") for seed in rules.seeds]
     try:
-        trained = _trained(name, run, rules)
-        judged = judging.judge(trained, rules.data, say=rules.say, **rules.judging)
+        judged = [_judged(name, each, seed, rules) for each, seed in zip(runs, rules.seeds, strict=True)]
+        found = [each.evaluation for each in judged]
+        evaluation = found[0] if len(found) == 1 else pooled(found, name)
     except Interrupted:
         raise
     except LimnerError as error:
         return Entry(name, run, failure=str(error))
+    return Entry(name, run, evaluation, judged[0].material if isinstance(judged[0], judging.Judged) else None)
+
+
+def _judged(name: str, run: Path, seed: int, rules: _Rules) -> judging.Judged | judging.JudgedRestorer:
+    rules.say(f"{name}: training for {rules.training['budget']}, seed {seed}")
+    judged = judging.judge(_trained(name, run, seed, rules), rules.data, say=rules.say, **rules.judging)
     judged.save(run)
-    return Entry(name, run, judged.evaluation, judged.material if isinstance(judged, judging.Judged) else None)
+    return judged
 
 
-def _trained(name: str, run: Path, rules: _Rules) -> api.Trained:
+def _trained(name: str, run: Path, seed: int, rules: _Rules) -> api.Trained:
     if RunFolder(run).is_run:  # an interrupted contest goes on where it stood
         return api.resume(run, show=rules.show)
-    return api.train(name, rules.data, out=run, data_config=rules.data_config, show=rules.show, **rules.training)
+    training = {"seed": seed, **rules.training}
+    return api.train(name, rules.data, out=run, data_config=rules.data_config, show=rules.show, **training)
 
 
 def _ranked(data: str, budget: str, entries: Sequence[Entry]) -> Contest:
@@ -182,10 +202,11 @@ def _page(contest: Contest) -> str:
 
     judged = [(entry, entry.evaluation) for entry in contest.entries if entry.evaluation is not None]
     names = ",".join(entry.name for entry in contest.entries)
+    seeds = f" --seeds {contest.seeds}" if contest.seeds > 1 else ""
     return render_leaderboard(
         Leaderboard(
             title=f"Leaderboard of {contest.data}",
-            subtitle=f"{contest.budget} of training each",
+            subtitle=f"{contest.budget} of training each" + (f", {contest.seeds} seeds" if contest.seeds > 1 else ""),
             entrants=[
                 entrant(found, entry.material, subtitle="floor" if entry.name in FLOORS else "")
                 for entry, found in judged
@@ -194,6 +215,6 @@ def _page(contest: Contest) -> str:
             floors=judged[0][1].floors,
             skipped=[Skipped(entry.name, entry.failure) for entry in contest.entries if entry.failure],
             notes=[sentence(difference) for difference in contest.differences],
-            commands=[f"limner leaderboard {contest.data} --models {names} --budget {contest.budget}"],
+            commands=[f"limner leaderboard {contest.data} --models {names} --budget {contest.budget}{seeds}"],
         )
     )

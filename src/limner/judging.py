@@ -20,6 +20,7 @@ from .evaluation.evaluate import evaluate as take
 from .evaluation.gate import Decision, Limit, Rules, decide
 from .evaluation.material import ImageSet, Material
 from .evaluation.restoring import Restored, evaluate_restorer
+from .evaluation.seeds import pooled
 from .evaluation.sides import Reference
 from .evaluation.subject import Subject
 from .features.extractor import Extractor, Features
@@ -199,7 +200,8 @@ def compare(
 ) -> tuple[list[Evaluation], list[comparing.Difference]]:
     """Judge several runs or folders alike, and say which differences are real: (evaluations, differences).
 
-    subjects   runs, model folders, folders of images, evaluation.json files or evaluations made before
+    subjects   runs, model folders, folders of images, evaluation.json files or evaluations made before; runs of one
+               method with other seeds, joined by commas, are one subject with means and intervals over the runs
     Raises UnlikeProtocols when two numbers of one name were measured differently.
     """
     if len(subjects) < 2:
@@ -233,6 +235,9 @@ def _evaluated(
 ) -> Evaluation:
     if isinstance(what, Evaluation):
         return what
+    if "," in str(what) and not Path(what).exists():
+        each = [_evaluated(part.strip(), data, say, settings) for part in str(what).split(",") if part.strip()]
+        return pooled(each, str(what))
     if Path(what).suffix == ".json":
         return Evaluation.load(Path(what))
     return evaluate(what, data, say=say, **settings)

@@ -109,7 +109,10 @@ def evaluate(
 
 
 def compare(
-    subjects: Annotated[list[str], Parameter(help="Runs, folders of images, or evaluation.json files: two or more.")],
+    subjects: Annotated[
+        list[str],
+        Parameter(help="Runs, folders of images, evaluation.json files: two or more; A,B is several runs as one."),
+    ],
     /,
     *,
     against: Annotated[str, Parameter(help="The real images.")],
@@ -148,6 +151,7 @@ def leaderboard(
     learned_floors: Annotated[
         bool, Parameter(name="--learned-floors", negative="--no-learned-floors", help="Let gmm and crbm take part.")
     ] = True,
+    seeds: Annotated[int, Parameter(help="Runs of each; with two or more, intervals are over the runs.")] = 1,
     flags: Flags = USUAL,
     out: Annotated[Path | None, Parameter(help="Folder for the runs and the page.")] = None,
     common: Common = PLAIN,
@@ -164,6 +168,7 @@ def leaderboard(
         budget=budget,
         models=[name.strip() for name in models.split(",") if name.strip()],
         learned_floors=learned_floors,
+        seeds=seeds,
         data_config=flags.reading,
         show=Show() if common.quiet else TerminalShow(console(sys.stderr)),
         say=lambda text: note(common, text),

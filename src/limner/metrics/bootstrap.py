@@ -116,15 +116,25 @@ def over_seeds(values: Sequence[np.ndarray], *, level: float = 0.95) -> SeedEsti
     if len(values) < FEWEST:
         raise DataError(f"{len(values)} seed says nothing about the spread between seeds; use at least 3")
     held = [_checked(np.asarray(part), None)[0][:, 0] for part in values]
-    means = np.array([part.mean() for part in held])
+    means = [float(part.mean()) for part in held]
     inside = np.array([part.var(ddof=1) for part in held])
-    variance = float(means.var(ddof=1))
-    error = math.sqrt(variance / len(means))
-    half = student_deviations(level, len(means) - 1) * error
-    value = float(means.mean())
-    left = variance - float((inside / [len(part) for part in held]).mean())
-    interval = Interval(value - half, value + half, level, f"Student's t over {len(means)} seeds")
-    return SeedEstimate(value, error, interval, math.sqrt(max(left, 0.0)), float(np.sqrt(inside.mean())))
+    found = over_runs(means, level=level)
+    left = found.error**2 * len(means) - float((inside / [len(part) for part in held]).mean())
+    between, within = math.sqrt(max(left, 0.0)), float(np.sqrt(inside.mean()))
+    return SeedEstimate(found.value, found.error, found.interval, between, within)
+
+
+def over_runs(values: Sequence[float], *, level: float = 0.95) -> Estimate:
+    """The mean of one value of each run of training, with Student's interval: where the mean of other runs would lie.
+
+    Raises DataError for fewer than two runs, or a value that is not finite.
+    """
+    held = np.asarray(values, np.float64)
+    if len(held) < FEWEST or not np.isfinite(held).all():
+        raise DataError(f"values {list(values)} of runs give no interval; use two or more, all of them finite")
+    value, error = float(held.mean()), float(held.std(ddof=1)) / math.sqrt(len(held))
+    half = student_deviations(level, len(held) - 1) * error
+    return Estimate(value, error, Interval(value - half, value + half, level, f"Student's t over {len(held)} seeds"))
 
 
 def jackknife(value: float, without: np.ndarray) -> tuple[float, float]:
