@@ -19,9 +19,9 @@ from .data.fill import Progress
 from .errors import ConfigError, DataError
 from .images.grid import from_uint8, to_uint8
 from .made import Pictures, Recipe
-from .model import Denoises, Encodes, Transforms
+from .model import Completes, Denoises, Encodes, Redraws, Transforms
 from .running import Job, pick_device, refuse_second
-from .tasks import conditions, edit, exchange, generate, interpolate, reconstruct, restore, solve, translate
+from .tasks import complete, conditions, edit, exchange, generate, interpolate, reconstruct, restore, solve, translate
 from .tasks.apply import How
 from .training import checkpoint
 from .training.folder import RunFolder
@@ -360,16 +360,43 @@ class Trained:
         text: str | None = None,
         **options: Any,
     ) -> Pictures:
-        """(N, H, W, C) uint8 -> the same with their holes filled, by models that denoise; the rest stays bit-equal.
+        """(N, H, W, C) uint8 -> the same with their holes filled; the rest stays bit-equal.
 
         masks   (N, H, W) bool: True in the hole; or uint8, where 128 and above is
+        By models that denoise, and by language models of tokens, of which those that draw in order know only what
+        lies before a hole; `masked-tokens` sees all around it.
         """
         given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
         holes = torch.from_numpy(masks >= 128 if masks.dtype == np.uint8 else masks.astype(bool))[:, None]
-        chosen = generate.options_of(generate.need(self.network, Denoises), options)
+        fill = complete.redraw if isinstance(self.network, Redraws) else edit.inpaint
+        able = generate.need(self.network, Redraws if isinstance(self.network, Redraws) else Denoises)
+        chosen = generate.options_of(able, options)
         told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
-        made = edit.inpaint(self.network, given, holes, told, seed=seed, options=chosen)
+        made = fill(self.network, given, holes, told, seed=seed, options=chosen)
         return self._edited(made, "inpaint", seed, asked | {"options": asdict(chosen)})
+
+    def complete(
+        self,
+        images: np.ndarray,
+        rows: int | None = None,
+        *,
+        seed: int = 0,
+        label: str | int | None = None,
+        attributes: Mapping[str, conditions.Asked] | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Pictures:
+        """(N, H, W, C) uint8 -> the same with all below their first `rows` rows drawn anew, by autoregressive models.
+
+        rows   what is kept, bit-equal; None for the upper half
+        Raises NotAble, and ConfigError for rows that the model cannot start from (its squares or tokens are whole).
+        """
+        rows = self.data.height // 2 if rows is None else rows
+        given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
+        chosen = generate.options_of(generate.need(self.network, Completes), options)
+        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        made = complete.complete(self.network, given, rows, told, seed=seed, options=chosen)
+        return self._edited(made, "complete", seed, asked | {"rows": rows, "options": asdict(chosen)})
 
     def harmonise(
         self,

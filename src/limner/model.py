@@ -192,6 +192,24 @@ class Tokenizes(Protocol):
 
 
 @runtime_checkable
+class Completes(Protocol):
+    """Goes on from the upper part of a picture, as it makes pictures from the top to the bottom, or by parts."""
+
+    def complete(self, image: Tensor, rows_given: int, *, rng: Rng, condition: Condition, options: Any) -> Tensor:
+        """(B, C, H, W) in [-1, 1], of which the first rows are looked at -> (B, C, H, W), the others drawn."""
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """Makes pictures of tokens, any of which it can draw anew."""
+
+    grid: tuple[int, int]  # rows and columns of tokens
+
+    def inpaint(self, image: Tensor, redo: Tensor, rng: Rng, condition: Condition, options: Any) -> Tensor:
+        """(B, C, H, W) in [-1, 1] with the tokens where `redo`, (B, rows, columns) bool, says so drawn anew."""
+
+
+@runtime_checkable
 class Precomputes(Protocol):
     """Trains on something that is made of each image once, before the run: latents or tokens of a frozen model.
 
@@ -221,5 +239,7 @@ ABILITIES: dict[str, type] = {
     "score": Scores,
     "tokenize": Tokenizes,
     "denoise": Denoises,
+    "complete": Completes,
+    "redraw": Redraws,
     "transform": Transforms,
 }

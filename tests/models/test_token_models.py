@@ -155,7 +155,7 @@ def test_inpainting_keeps_what_it_is_told_to_and_redraws_the_rest(name):
     model.pictures = lambda tokens: seen.append(tokens)
     model.inpaint(image, redo, rng(), NOTHING, options_of(model))
     model.inpaint(image, redo, rng(seed=1), NOTHING, options_of(model))
-    model.complete(image, 4, rng(), NOTHING, options_of(model))
+    model.complete(image, image.shape[2], rng=rng(), condition=NOTHING, options=options_of(model))
     first, second, all_kept = seen
     tokens = model.precompute(image)
     assert torch.equal(first[kept], tokens[kept]) and torch.equal(all_kept, tokens)
@@ -165,11 +165,15 @@ def test_inpainting_keeps_what_it_is_told_to_and_redraws_the_rest(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_completing_goes_on_from_the_first_rows(name):
     model, image = build(name), images()
-    made = model.complete(image, 2, rng(), NOTHING, options_of(model))
+    given = {"rng": rng(), "condition": NOTHING, "options": options_of(model)}
+    side = image.shape[2] // 4  # rows of pixels in a token
+    made = model.complete(image, 2 * side, **given)
     redo = torch.arange(4)[None, :, None].expand(ROWS, 4, 4) >= 2
     assert torch.equal(made, model.inpaint(image, redo, rng(), NOTHING, options_of(model)))
-    with pytest.raises(ConfigError, match="rows=5 of tokens are not in an image of 4"):
-        model.complete(image, 5, rng(), NOTHING, options_of(model))
+    with pytest.raises(ConfigError, match=f"use {2 * side} or {3 * side}"):
+        model.complete(image, 2 * side + 1, **given)
+    with pytest.raises(ConfigError, match="the rows of an image"):
+        model.complete(image, 5 * side, **given)
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,24 @@ Examples
     "inpaint": _Command(
         "edit:inpaint",
         "limner inpaint IMAGES… --mask MASKS… --model RUN [OPTIONS]",
-        "Fill holes in images, with a diffusion or flow model.",
+        "Fill holes in images.",
         """\
 A mask is an image: white is the hole, black stays as it is, to the last bit.
 One mask does for all images, or give one for each.
 
 Example
   limner inpaint cat.png --mask ear.png --model runs/flow-photos-1
+""",
+    ),
+    "complete": _Command(
+        "edit:complete",
+        "limner complete IMAGES… --model RUN [OPTIONS]",
+        "Go on from the upper part of images, with a model of pixels or tokens.",
+        """\
+Rows that are kept stay as they are. Another --seed goes on another way.
+
+Example
+  limner complete digits --model runs/binary-pixelcnn-mnist-1 --rows 14
 """,
     ),
     "compose": _Command(

@@ -1,4 +1,4 @@
-"""`limner edit` and `inpaint`: pictures changed by a model that denoises."""
+"""`limner edit`, `inpaint` and `complete`: pictures changed or gone on with by a model."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def edit(
     common: Common = PLAIN,
 ) -> Answer:
     """Make a variation of each of IMAGES; the grid shows each row of them above its variations."""
-    trained, taken = _given("edit", images, model, number, asked.device)
+    from ..model import Denoises
+
+    trained, taken = _given("edit", images, model, number, asked.device, Denoises)
     where = _settled(where, "edits", model, len(taken))
     pictures = trained.edit(taken, strength=strength, **asked.of(trained))
     return _answer("variations", trained, taken, pictures, where, {"seed": asked.seed, "strength": strength})
@@ -79,17 +81,37 @@ def inpaint(
 ) -> Answer:
     """Fill the holes of IMAGES that --mask says; the grid shows each row of them above the filled ones.
 
-    A diffusion model fills images of its own size; one that was trained to fill holes takes them of any size.
+    A diffusion or token model fills images of its own size; one trained to fill holes takes them of any size.
     """
+    from ..model import Denoises, Redraws
+
     if images and _fills(trained := load(model, asked.device)):
         return _filled(trained, images, mask, model, where)
-    trained, taken = _given("inpaint", images, model, number, asked.device)
+    trained, taken = _given("inpaint", images, model, number, asked.device, Redraws, Denoises)
     masks = read_masks(mask, trained)
     if len(masks) not in (1, len(taken)):
         raise ConfigError(f"{len(masks)} masks for {len(taken)} images; give one for all, or one for each")
     where = _settled(where, "inpaintings", model, len(taken))
     pictures = trained.inpaint(taken, masks.repeat(len(taken) // len(masks), axis=0), **asked.of(trained))
     return _answer("filled pictures", trained, taken, pictures, where, {"seed": asked.seed})
+
+
+def complete(
+    *images: Images,
+    model: Model,
+    rows: Annotated[int | None, Parameter(help="Rows that are kept; by default the upper half.")] = None,
+    number: Number = 16,
+    asked: Asked = NOTHING,
+    where: Where = PLACES,
+    common: Common = PLAIN,
+) -> Answer:
+    """Draw all below the first rows of IMAGES anew; the grid shows each row of them above the completed ones."""
+    from ..model import Completes
+
+    trained, taken = _given("complete", images, model, number, asked.device, Completes)
+    where = _settled(where, "completions", model, len(taken))
+    pictures = trained.complete(taken, rows, **asked.of(trained))
+    return _answer("completed pictures", trained, taken, pictures, where, {"seed": asked.seed})
 
 
 def _fills(trained: Trained) -> bool:
@@ -119,15 +141,17 @@ def _filled(trained: Trained, images: tuple[str, ...], masks: list[str], model: 
     return Answer(values, lines(f"{len(paths):,} filled pictures by {trained.name}", {"folder": folder}))
 
 
-def _given(command: str, images: tuple[str, ...], model: Path, number: int, device: str) -> tuple[Trained, np.ndarray]:
-    """The model, and the images in its shape; a model that cannot edit is refused before they are read."""
+def _given(
+    command: str, images: tuple[str, ...], model: Path, number: int, device: str, *abilities: type
+) -> tuple[Trained, np.ndarray]:
+    """The model, and the images in its shape; one with none of the abilities is refused before they are read."""
     if not images:
         raise ConfigError(f"say which images: limner {command} IMAGES… --model RUN, files or folders")
-    from ..model import Denoises
     from ..tasks.generate import need
 
     trained = load(model, device)
-    need(trained.network, Denoises)
+    if not isinstance(trained.network, abilities):
+        need(trained.network, abilities[-1])
     return trained, read_images(images, trained, number)
 
 

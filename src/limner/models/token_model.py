@@ -192,13 +192,24 @@ class TokenModel(Model):
         known = torch.where(self._kept(redo), tokens, UNKNOWN)
         return self.pictures(self.draw_tokens(rng, condition, options, known))
 
-    def complete(self, image: Tensor, rows: int, rng: Rng, condition: Condition, options: Any) -> Tensor:
-        """Go on from the first `rows` rows of tokens of (B, C, H, W); raises ConfigError when there are not so many."""
+    @torch.no_grad()
+    def complete(self, image: Tensor, rows_given: int, *, rng: Rng, condition: Condition, options: Any) -> Tensor:
+        """Go on from the first rows of pixels of (B, C, H, W), which come back as the tokenizer decodes them.
+
+        Raises ConfigError when so many rows are no whole rows of tokens.
+        """
         height, width = self.grid
-        if not 0 <= rows <= height:
-            raise ConfigError(f"rows={rows} of tokens are not in an image of {height}; use 0 to {height}")
-        redo = (torch.arange(height, device=image.device) >= rows)[None, :, None].expand(len(image), height, width)
-        return self.inpaint(image, redo, rng, condition, options)
+        side = self.data.height // height
+        if not 0 <= rows_given <= self.data.height:
+            raise ConfigError(f"rows_given={rows_given} is not within 0 to {self.data.height}, the rows of an image")
+        if rows_given % side:
+            near = rows_given - rows_given % side
+            raise ConfigError(
+                f"rows_given={rows_given} cuts through tokens of {side} rows, which are drawn whole; "
+                f"use {near} or {near + side}"
+            )
+        redo = torch.arange(height, device=image.device) >= rows_given // side
+        return self.inpaint(image, redo[None, :, None].expand(len(image), height, width), rng, condition, options)
 
     def _read(self, condition: Condition, rows: int, options: TokenOptions) -> Reading:
         """The network, in the precision asked for, with all that is known of `rows` images read."""

@@ -6,7 +6,7 @@ latents. Picture k of a seed is the same however many are made with it: see tile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
 from .generate import check_heard, need, options_of
-from .tiles import aligned, device_of, pick, size_of
+from .tiles import by_tile, pick, within
 from .walk import check_steps, noise_like, times_of, walk
 
 Weight = float | Tensor
@@ -53,14 +53,14 @@ def variations(
         raise ConfigError(f"strength={strength} is not in (0, 1]: small keeps a picture, 1 forgets it")
 
     def make(rng: ImageRng, tile: list[int]) -> Tensor:
-        rows = _within(tile, images)
+        rows = within(tile, images)
         space = able.enter(images[rows].to(rng.device))
         noise = noise_like(space, rng, options)
         times, start = begin(able.path, times_of(able, options), space, noise, strength)
         see = able.denoiser(pick(condition, rows).to(rng.device), options, rng.rows)
         return walk(able, see, start, times, rng, options)
 
-    return _by_tile(model, range(len(images)), seed, make)
+    return by_tile(model, range(len(images)), seed, make)
 
 
 def inpaint(
@@ -76,16 +76,16 @@ def inpaint(
     holes = masks.float()
 
     def make(rng: ImageRng, tile: list[int]) -> Tensor:
-        rows = _within(tile, images)
+        rows = within(tile, images)
         hole, image = holes[rows].to(rng.device), images[rows].to(rng.device)
-        known = able.enter(_blanked(image, hole))
+        known = able.enter(blanked(image, hole))
         noise = noise_like(known, rng, options)
         see = able.denoiser(pick(condition, rows).to(rng.device), options, rng.rows)
         see = inpainting(see, known, functional.adaptive_max_pool2d(hole, known.shape[2:]))  # any touched cell
         made = walk(able, see, noise, times_of(able, options), rng, options)
         return torch.where(hole > 0, made, image)
 
-    return _by_tile(model, range(len(images)), seed, make)
+    return by_tile(model, range(len(images)), seed, make)
 
 
 def harmonised(
@@ -111,7 +111,7 @@ def harmonised(
     parts = masks.float()
 
     def make(rng: ImageRng, tile: list[int]) -> Tensor:
-        rows = _within(tile, images)
+        rows = within(tile, images)
         part, image = parts[rows].to(rng.device), images[rows].to(rng.device)
         space = able.enter(image)
         noise = noise_like(space, rng, options)
@@ -120,7 +120,7 @@ def harmonised(
         see = inpainting(see, space, functional.adaptive_max_pool2d(part, space.shape[2:]))
         return torch.where(part > 0, walk(able, see, start, times, rng, options), image)
 
-    return _by_tile(model, range(len(images)), seed, make)
+    return by_tile(model, range(len(images)), seed, make)
 
 
 def compose(
@@ -151,7 +151,7 @@ def compose(
         see = _composed(parts, [_in_space(weight, space) for weight in weights], free)
         return walk(able, see, noise, times_of(able, options), rng, options)
 
-    return _by_tile(model, indices, seed, make)
+    return by_tile(model, indices, seed, make)
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -165,22 +165,7 @@ def _ready(model: Model, options: Any) -> tuple[Any, Any]:
     return able, options
 
 
-def _by_tile(model: Model, indices: Sequence[int], seed: int, make: Callable[[ImageRng, list[int]], Tensor]) -> Tensor:
-    """Pictures `indices`, made a whole tile at a time, each with the random stream of (seed, index)."""
-    made: dict[int, Tensor] = {}
-    for tile in aligned(indices, size_of(model)):
-        with torch.inference_mode():
-            images = make(ImageRng(seed, tile, device_of(model)), tile).float().cpu()
-        made |= dict(zip(tile, images, strict=True))
-    return torch.stack([made[index] for index in indices])
-
-
-def _within(tile: Sequence[int], images: Tensor) -> list[int]:
-    """The rows of a tile; beyond the last image, that one again."""
-    return [min(row, len(images) - 1) for row in tile]
-
-
-def _blanked(image: Tensor, hole: Tensor) -> Tensor:
+def blanked(image: Tensor, hole: Tensor) -> Tensor:
     """The image with the mean of what is known in its hole: an encoder sees beyond the cells that a hole touches."""
     known = 1 - hole
     mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)

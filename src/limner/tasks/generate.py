@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.names import few
 from ..errors import ConfigError, NotAble
-from ..model import Decodes, Denoises, Encodes, Model, Samples, Scores, Transforms
+from ..model import Completes, Decodes, Denoises, Encodes, Model, Redraws, Samples, Scores, Transforms
 from ..rng import ImageRng
 from ..types import Condition
 from . import conditions
@@ -22,6 +22,8 @@ _DOES: dict[Any, str] = {
     Decodes: "decode latents",
     Encodes: "encode images",
     Scores: "score images",
+    Completes: "go on from a part of an image",
+    Redraws: "draw parts of an image anew",
     Denoises: "edit images or guide another",
     Transforms: "turn one picture into another",
 }

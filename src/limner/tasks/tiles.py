@@ -12,6 +12,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from ..rng import ImageRng
 from ..types import Condition
 
 TILE = 8  # images, for models that do not say
@@ -53,3 +54,20 @@ def pick(condition: Condition, rows: Sequence[int]) -> Condition:
 
     tensors = (take(condition.label), take(condition.attributes), take(condition.known))
     return Condition(*tensors, listed(condition.text), listed(condition.emphasis))
+
+
+def by_tile(
+    model: nn.Module, indices: Sequence[int], seed: int, make: Callable[[ImageRng, list[int]], Tensor]
+) -> Tensor:
+    """Pictures `indices`, made a whole tile at a time, each with the random stream of (seed, index)."""
+    made: dict[int, Tensor] = {}
+    for tile in aligned(indices, size_of(model)):
+        with torch.inference_mode():
+            images = make(ImageRng(seed, tile, device_of(model)), tile).float().cpu()
+        made |= dict(zip(tile, images, strict=True))
+    return torch.stack([made[index] for index in indices])
+
+
+def within(tile: Sequence[int], images: Tensor) -> list[int]:
+    """The rows of a tile; beyond the last image, that one again."""
+    return [min(row, len(images) - 1) for row in tile]
