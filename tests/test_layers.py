@@ -19,7 +19,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = {
     "errors": 0,
     **dict.fromkeys(["config", "types", "rng", "durable", "fetch"], 1),
-    "images": 2,
+    **dict.fromkeys(["images", "prompts"], 2),
     **dict.fromkeys(["nn", "losses", "data", "diffusion"], 3),
     **dict.fromkeys(["model", "features"], 4),
     **dict.fromkeys(["models", "metrics"], 5),

@@ -24,6 +24,7 @@ _PUBLIC = {
     "compare": ".judging",
     "leaderboard": ".contest",
     "advise": ".advice",
+    "expand_prompt": ".prompts",
     "Evaluation": ".evaluation.evaluate",
     "Number": ".metrics.number",
     "Trained": ".api",
@@ -44,6 +45,7 @@ __all__ = [
     "advise",
     "compare",
     "evaluate",
+    "expand_prompt",
     "leaderboard",
     "load",
     "open_data",
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from .evaluation.evaluate import Evaluation
     from .judging import compare, evaluate
     from .metrics.number import Number
+    from .prompts import expand_prompt
 
 
 def __getattr__(name: str) -> Any:

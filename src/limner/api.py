@@ -20,6 +20,7 @@ from .errors import ConfigError, DataError
 from .images.grid import from_uint8, to_uint8
 from .made import Pictures, Recipe
 from .model import Completes, Denoises, Encodes, Redraws, Transforms
+from .prompts import Expanded
 from .running import Job, pick_device, refuse_second
 from .tasks import complete, conditions, edit, exchange, generate, interpolate, reconstruct, restore, solve, translate
 from .tasks.apply import How
@@ -158,13 +159,14 @@ class Trained:
         first: int = 0,
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
-        text: str | None = None,
+        text: str | Expanded | None = None,
         guide: Trained | None = None,
         **options: Any,
     ) -> Pictures:
         """Pictures first … first + n - 1 of `seed`; picture k is the same however many are made with it.
 
-        text      what the pictures shall show, for models that read; "a (red:1.4) apple" stresses red
+        text      what the pictures shall show, for models that read; "a (red:1.4) apple" stresses red; or what
+                  `limner.expand_prompt` made of it, which is recorded
         guide     a weaker model of the same kind, such as an earlier checkpoint: `guidance` pushes away from it
         options   the model's own (temperature, truncation, density …; see `limner models NAME`)
         """
@@ -180,7 +182,7 @@ class Trained:
         first: int = 0,
         label: str | int | None = None,
         attributes: Mapping[str, conditions.Asked] | None = None,
-        text: str | None = None,
+        text: str | Expanded | None = None,
         guide: Trained | None = None,
         **options: Any,
     ) -> Iterator[Pictures]:
@@ -188,6 +190,7 @@ class Trained:
         if n < 1 or first < 0:
             raise ConfigError(f"n={n}, first={first}: give n of at least 1 and first of at least 0")
         chosen = generate.options_of(self.network, options)
+        told = text.text if isinstance(text, Expanded) else text
         tiles = generate.generate_tiles(
             self.network,
             range(first, first + n),
@@ -195,11 +198,12 @@ class Trained:
             bank=self._loaded.bank,
             label=label,
             attributes=attributes,
-            text=text,
+            text=told,
             options=chosen,
             guide=None if guide is None else guide.network,
         )
-        asked = {"label": label, "attributes": dict(attributes) if attributes else None, "text": text}
+        asked: dict[str, Any] = {"label": label, "attributes": dict(attributes) if attributes else None, "text": told}
+        asked["expanded"] = {"asked": text.asked, "by": text.by} if isinstance(text, Expanded) else None
         asked["guide"] = None if guide is None else guide.sha256
         common: dict[str, Any] = asked | {"weights": self._weights, "options": asdict(chosen)}
         for indices, images in tiles:

@@ -22,6 +22,7 @@ class Recipe:
 
     weights   as given to `load`; None for those that the run chose
     guide     hash of the model that it was guided by, if any
+    expanded  where a language model wrote the text: what was asked, and who wrote it
     """
 
     index: int
@@ -35,6 +36,7 @@ class Recipe:
     text: str | None = None
     weights: Literal["raw", "ema_short", "ema_long"] | None = None
     guide: str | None = None
+    expanded: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.index < 0:

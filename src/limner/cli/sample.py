@@ -16,6 +16,7 @@ from .pictures import Where, write
 
 if TYPE_CHECKING:
     from ..api import Pictures, Trained
+    from ..prompts import Expanded
 
 Run = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
 Weights = Literal["raw", "ema_short", "ema_long"]
@@ -32,6 +33,9 @@ class Flags:
     batch: Annotated[int | None, Parameter(help="Pictures made at a time; changes none of them.")] = None
     label: Annotated[str | None, Parameter(help="Class to show, by name or number.")] = None
     text: Annotated[str | None, Parameter(help="What to show, for models that read: 'a red apple'.")] = None
+    expand: Annotated[
+        str | None, Parameter(help="Let a language model make --text longer: MODEL@URL of any OpenAI-like service.")
+    ] = None
     attribute: Annotated[list[str] | None, Parameter(help="Attribute to show, name=value.")] = None
     set: Annotated[list[str] | None, Parameter(help="Option of sampling, name=value; see `limner models NAME`.")] = None
     weights: Annotated[Weights | None, Parameter(help="Instead of those that the run chose.")] = None
@@ -55,14 +59,29 @@ def sample(run: Run, /, *, flags: Flags = MADE, where: Where = PLACES, common: C
         raise ConfigError(
             f"-n {flags.number}, --first {flags.first}, --batch {flags.batch}: -n and --batch start at 1, --first at 0"
         )
+    text = _text(flags)
     trained, guide = api.load(run, weights=flags.weights, device=flags.device), _guide(flags)
     where = where.settled("samples", places.name_of(run))
     where.check_free(range(flags.first, flags.first + flags.number))
-    written = write(_stream(trained, flags, guide), where)
+    written = write(_stream(trained, flags, text, guide), where)
     values = {"model": trained.name, "model_sha256": trained.sha256, "seed": flags.seed, "first": flags.first}
     title = f"{written.count:,} pictures of seed {flags.seed} by {trained.name}"
     following = command("sample", run, "-n", str(flags.number), "--first", str(flags.first + flags.number))
     return Answer(values | written.values, lines(title, where.facts, [following]))
+
+
+def _text(flags: Flags) -> str | Expanded | None:
+    """--text, as it is or as --expand makes it."""
+    from ..prompts import expand_prompt
+
+    if flags.expand is None:
+        return flags.text
+    model, at, endpoint = flags.expand.partition("@")
+    if flags.text is None or not (model and at and endpoint):
+        raise ConfigError(
+            f"--expand {flags.expand} needs --text, and MODEL@URL, such as llama3@http://localhost:11434/v1"
+        )
+    return expand_prompt(flags.text, endpoint, model=model)
 
 
 def _guide(flags: Flags) -> Trained | None:
@@ -72,14 +91,14 @@ def _guide(flags: Flags) -> Trained | None:
     return None if flags.guide is None else api.load(flags.guide, device=flags.device)
 
 
-def _stream(trained: Trained, flags: Flags, guide: Trained | None) -> Iterator[Pictures]:
+def _stream(trained: Trained, flags: Flags, text: str | Expanded | None, guide: Trained | None) -> Iterator[Pictures]:
     """The pictures asked for, `flags.batch` at a time."""
     options = options_of(trained, flags.set or ())
     attributes = parse_pairs("--attribute", flags.attribute or ())
     stop, batch = flags.first + flags.number, flags.batch or flags.number
     for first in range(flags.first, stop, batch):
         count = min(batch, stop - first)
-        asked = {"first": first, "seed": flags.seed, "label": flags.label, "attributes": attributes, "text": flags.text}
+        asked = {"first": first, "seed": flags.seed, "label": flags.label, "attributes": attributes, "text": text}
         yield from trained.stream(count, guide=guide, **asked, **options)  # type: ignore[arg-type]
 
 
