@@ -1,6 +1,8 @@
 """Files of pictures: what is read is what was written, to the bit; what is damaged or foreign is refused."""
 
+import math
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -98,14 +100,15 @@ def test_every_flipped_byte_and_every_cut_is_found():
             codec.decompress(model, MINE, data[:length])
 
 
+def forged(height=8, width=8, channels=1, kind=0, step=1.0, words=(), claimed=None):
+    """A file with a right checksum."""
+    count = len(words) if claimed is None else claimed
+    head = struct.pack("<4s16sIIBBfI", b"LIM1", bytes.fromhex(MINE)[:16], height, width, channels, kind, step, count)
+    body = head + np.asarray(words, "<u4").tobytes()
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
 def test_a_hostile_head_with_a_right_checksum_is_refused():
-
-    def forged(height, width, channels=1, kind=0, step=1.0, words=0):
-        head = struct.pack(
-            "<4s16sIIBBfI", b"LIM1", bytes.fromhex(MINE)[:16], height, width, channels, kind, step, words
-        )
-        return head + struct.pack("<I", zlib.crc32(head))
-
     model = small_codec(1)
     for data, message in [
         (forged(2**31, 2**31), "too large"),
@@ -113,10 +116,103 @@ def test_a_hostile_head_with_a_right_checksum_is_refused():
         (forged(8, 8, channels=3), "cannot have written"),
         (forged(8, 8, kind=1), "cannot have written"),
         (forged(8, 8, step=float("nan")), "cannot have written"),
-        (forged(8, 8, words=9), "checksum"),
+        (forged(8, 8, claimed=9), "checksum"),
     ]:
         with pytest.raises(BadImage, match=message):
             codec.decompress(model, MINE, data)
+
+
+@pytest.mark.parametrize("words", [[], [0], [2**32 - 1]])
+def test_a_few_bytes_cannot_claim_a_large_picture(words):
+    """42 bytes used to be read as a picture of 2^27 pixels: the coder invents zeros behind the last word."""
+    model = small_codec(1)
+    data = forged(8192, 16384, words=words)
+    codec._way(model).symbols(picture(8, 8, 1), 1.0)  # so that what is imported at first use is not counted
+    tracemalloc.start()
+    with pytest.raises(BadImage, match=f"claims 8,388,608 numbers, but {len(words)} words hold at most .*forged"):
+        codec.decompress(model, MINE, data)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+
+
+def test_words_that_were_not_written_for_that_size_are_refused():
+    model = small_codec(1)
+    _, words = codec._opened(codec.compress(model, MINE, picture(40, 64, 1)).data)
+    assert codec.decompress(model, MINE, forged(40, 64, words=words)).shape == (40, 64, 1)
+    changed = words.copy()
+    changed[-1] ^= 1
+    for height, found in [
+        (40, words[:-1]),
+        (40, words[:1]),
+        (40, [*words, 0]),
+        (40, [*words, 7, 7, 7]),
+        (40, changed),
+        (32, words),
+        (48, words),
+        (400, words),
+    ]:
+        with pytest.raises(BadImage, match="damaged or forged"):
+            codec.decompress(model, MINE, forged(height, 64, words=found))
+
+
+@pytest.mark.parametrize("vocabulary", [0, 2, 70_000])
+def test_the_cheapest_numbers_there_are_fit_the_bound(vocabulary):
+    """So nothing that was written is ever refused for claiming too much."""
+    symbols = np.zeros((1, 40, 50) if vocabulary > 2 else (1, 200, 300), np.int64)
+    words = codec._encode(symbols, vocabulary)
+    assert symbols.size <= codec._most(len(words), vocabulary)
+    assert codec._most(1, 0) < 60_000  # 32 bits, where the likeliest number takes 0.00055
+
+
+def test_a_picture_that_no_file_may_hold_is_not_written():
+    with pytest.raises(ConfigError, match="134,217,728 pixels"):
+        codec.compress(small_codec(1), MINE, np.broadcast_to(np.uint8(0), (1 << 14, 1 << 14, 1)))
+
+
+@pytest.mark.parametrize("count", [2, 26, 1000])
+def test_the_coder_works_on_whole_numbers(count):
+    """What it writes is a number in the interval that exact arithmetic finds, so no rounding anywhere has a say."""
+    from constriction import stream
+
+    rng = np.random.default_rng(0)
+    encoder = stream.queue.RangeEncoder()
+    low, width, shifts = 0, 2**64 - 1, 0
+    for _ in range(300):
+        shares = codec._shares(rng.integers(1, 3 + codec._LIMIT // count, count))
+        weights = 1 + shares
+        assert weights.min() >= 1 and weights.sum() == 1 << 24 and weights.dtype == np.int64
+        symbol = int(rng.integers(count))
+        encoder.encode(symbol, codec._categorical(shares))
+        width >>= 24
+        low, width = low + width * int(weights[:symbol].sum()), width * int(weights[symbol])
+        if width < 1 << 32:
+            low, width, shifts = low << 32, width << 32, shifts + 1
+    written = int.from_bytes(encoder.get_compressed().astype(">u4").tobytes(), "big")
+    written <<= 32 * (shifts + 2 - encoder.num_words())
+    assert low <= written < low + width
+
+
+def test_counts_start_as_whole_numbers():
+    """2.0 ** x differs between C libraries in its last bit, and so did what it was cut to."""
+    first = codec._Tables(1, 0).counts[0]
+    wanted = 48 * (np.array(codec._DECAY)[:, None] / 256) ** np.abs(np.arange(-12, 13))
+    assert (np.abs(first[:, :-1] - wanted) <= 1).all() and (first[:, -1] == 1).all()
+
+
+@pytest.mark.parametrize("vocabulary", [0, 300])
+def test_the_words_cost_what_the_tables_say(vocabulary):
+    """Nothing is lost on the way from the probabilities to the file but the last word's spare bits."""
+    rng = np.random.default_rng(0)
+    drawn = np.round(rng.laplace(0, 2, (2, 60, 60))).clip(-12, 12).astype(np.int64)
+    symbols = np.abs(drawn) if vocabulary else drawn
+    tables, bits = codec._Tables(2, vocabulary), 0.0
+    for place in np.ndindex(*symbols.shape):
+        context = 0 if vocabulary else codec._context(symbols, *place)
+        symbol = int(symbols[place]) + (0 if vocabulary else codec._SMALL)
+        shares = codec._shares(tables.counts[place[0], context])
+        bits -= math.log2((1 + shares[symbol]) / codec._TOTAL)
+        tables.learn(place[0], context, symbol)
+    assert bits <= 32 * len(codec._encode(symbols, vocabulary)) < 1.0001 * bits + 64
 
 
 def test_a_file_of_another_model_and_models_without_numbers_are_refused(digits):
@@ -128,6 +224,44 @@ def test_a_file_of_another_model_and_models_without_numbers_are_refused(digits):
         codec.compress(trained("gan", digits, 1), MINE, picture(8, 8, 1))
     with pytest.raises(ConfigError, match="step=0"):
         codec.compress(model, MINE, picture(8, 8, 1), step=0)
+
+
+def test_nothing_beyond_reach_matters():
+    """`reach` was 56, so tiles of a large picture differed from the whole at their edges. The true distance is 59."""
+    model = small_codec(1)
+    size = 2 * 96 + 8
+    image = torch.randn(1, 1, size, size, requires_grad=True)
+    made = model._picture(model._numbers(image))  # without rounding, which has no gradient
+    farthest = 0
+    for place in range(96, 104):  # each phase of the three doublings
+        (slope,) = torch.autograd.grad(made[0, 0, place, place], image, retain_graph=True)
+        seen = slope[0, 0].nonzero() - place
+        farthest = max(farthest, int(seen.abs().max()))
+    assert farthest == 59 and model.reach - model.multiple < farthest <= model.reach
+    assert model.reach % model.multiple == 0
+
+
+def test_the_rate_of_an_outlier_keeps_its_gradient():
+    """It was cut off where a probability fell below 1e-9, 15 steps out, and nothing drew such a number back."""
+    model = small_codec(1)
+    far = torch.tensor([0.0, 3.0, -15.0, 200.0, -1e6]).repeat(1, 4, 1, 1).requires_grad_()
+    bits = model._bits(far)
+    (slope,) = torch.autograd.grad(bits.sum(), far)
+    assert bits.isfinite().all() and (bits[..., 1:] > bits[..., :-1]).all()
+    assert torch.allclose(slope[0, 0, 0, 2:], torch.tensor([-1.0, 1.0, -1.0]) / math.log(2), rtol=1e-4)
+    assert torch.autograd.grad(model._bits(far).sum(), model.log_scale)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.3, 1.0, 20.0])
+def test_the_rate_is_that_of_a_probability(scale):
+    """Over all whole numbers it sums to 1, and near zero it is the plain difference of two sigmoids."""
+    model = small_codec(1)
+    torch.nn.init.constant_(model.log_scale, math.log(scale))
+    numbers = torch.arange(-600.0, 601.0).repeat(1, 4, 1, 1)
+    shares = torch.exp2(-model._bits(numbers).detach().double())
+    assert (shares.sum(-1) - 1).abs().max() < 1e-4
+    middle = torch.sigmoid(torch.tensor(0.5 / scale)) - torch.sigmoid(torch.tensor(-0.5 / scale))
+    assert float(shares[0, 0, 0, 600]) == pytest.approx(float(middle), rel=1e-4)
 
 
 def test_training_lowers_rate_and_distortion(digits):

@@ -3,8 +3,9 @@
     magic "LIM1" · sha256 of the model (16 bytes) · height, width (4 bytes each) · channels, kind (1 byte each)
     · step (4 bytes, of latents) · number of words (4 bytes) · words of the range coder · CRC-32 of all of it
 
-What a number may be is learned while it is written: counts for each channel and for how large its neighbours are, which
-the reader keeps in the same way. Counts are whole numbers, so both agree on every machine.
+What a number may be is learned while it is written: counts for each channel and, except of tokens, for how large the
+numbers before it are, which the reader keeps in the same way. Nothing but whole numbers decides it, so both agree on
+every machine. The words must be exactly those that writing the numbers again gives: none too few, none too many.
 Range coder: the package constriction (Bamler 2022, arXiv 2201.01741).
 """
 
@@ -36,6 +37,9 @@ _SMALL = 12  # numbers of this size and less have a symbol of their own; larger 
 _CONTEXTS = 6
 _LIMIT = 1 << 16  # of a table's counts, which are then halved: so it forgets what lies far back
 _ESCAPE_BITS = 24
+_AGAIN = "it is damaged or forged: get it again, or write it again with `limner compress`"
+_TOTAL = 1 << 24  # of the weights of an alphabet: the coder's own precision
+_DECAY = (45, 156, 192, 209, 219, 225)  # in 256ths, for each context: how much rarer a number is than one smaller by 1
 
 
 class Compressed(NamedTuple):
@@ -53,10 +57,13 @@ def compress(model: Model, sha256: str, picture: np.ndarray, *, step: float = 1.
 
     sha256   of the model, in hex: only it can read the file
     step     between whole numbers of latents, in deviations: larger is coarser; only for models that are no codecs
-    Raises NotAble for a model that makes no numbers of pictures.
+    Raises NotAble for a model that makes no numbers of pictures, ConfigError for a picture that is empty or too large.
     """
     if not 0 < step < math.inf:
         raise ConfigError(f"step={step} is not positive")
+    if not 0 < picture.shape[0] * picture.shape[1] <= _LARGEST:
+        size = f"{picture.shape[0]}x{picture.shape[1]}"
+        raise ConfigError(f"a picture of {size} is empty or has more than {_LARGEST:,} pixels; cut it into parts")
     way = _way(model)
     picture = with_channels(picture, model.data.channels)
     symbols = way.symbols(_filled(picture, *way.multiple), step)
@@ -187,37 +194,64 @@ class _Tables:
     def __init__(self, channels: int, vocabulary: int) -> None:
         self.vocabulary = vocabulary
         self.sizes = 1 + (32 >> np.arange(_ESCAPE_BITS))  # of escaped numbers, in bits: short ones are likelier
+        self.limit = _limit(_symbols(vocabulary))
         if vocabulary:
             self.counts = np.ones((channels, 1, vocabulary), np.int64)
             return
-        sizes = np.abs(np.arange(-_SMALL, _SMALL + 1))
+        sizes = [abs(number) for number in range(-_SMALL, _SMALL + 1)]
+        first = [[max(1, 48 * decay**size >> 8 * size) for size in sizes] + [1] for decay in _DECAY]
+        self.counts = np.tile(np.array(first, np.int64), (channels, 1, 1))
 
-        def start(context: int) -> np.ndarray:
-            counts = (48 * 2.0 ** -(sizes / (0.4 + context))).astype(np.int64)
-            return np.append(np.maximum(1, counts), 1)
+    def model(self, channel: int, context: int) -> Any:
+        return _categorical(_shares(self.counts[channel, context]))
 
-        first = [start(context) for context in range(_CONTEXTS)]
-        self.counts = np.tile(np.stack(first), (channels, 1, 1))
-
-    def model(self, channel: int, context: int):
-        from constriction import stream
-
-        counts = self.counts[channel, context]
-        return stream.model.Categorical(counts / counts.sum(), perfect=False)
-
-    def lengths(self):
-        from constriction import stream
-
-        return stream.model.Categorical(self.sizes / self.sizes.sum(), perfect=False)
+    def lengths(self) -> Any:
+        return _categorical(_shares(self.sizes))
 
     def learn_length(self, place: int) -> None:
         self.sizes[place] += 24
+        if self.sizes.sum() > self.limit:
+            self.sizes -= self.sizes >> 1
 
     def learn(self, channel: int, context: int, symbol: int) -> None:
         counts = self.counts[channel, context]
         counts[symbol] += 24
-        if counts.sum() > _LIMIT:
+        if counts.sum() > self.limit:
             counts -= counts >> 1
+
+
+def _symbols(vocabulary: int) -> int:
+    return vocabulary or 2 * _SMALL + 2
+
+
+def _limit(symbols: int) -> int:
+    return max(_LIMIT, 16 * symbols)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Counts, 1 and more -> in proportion to them, int64, what is left of _TOTAL when each symbol has 1 of it."""
+    left = _TOTAL - len(counts)
+    shares = counts * left // counts.sum()
+    shares[0] += left - shares.sum()
+    return shares
+
+
+def _categorical(shares: np.ndarray) -> Any:
+    """The coder's model in which a symbol has 1 + its share of _TOTAL.
+
+    It gives each symbol 1 and deals out what is left in proportion to floats. The shares are whole numbers that add up
+    to just that, so its factor is 1 and every sum is exact: nothing is rounded, in whatever order it adds.
+    """
+    from constriction import stream
+
+    return stream.model.Categorical(shares.astype(np.float64), perfect=False)
+
+
+def _most(words: int, vocabulary: int) -> int:
+    """The most numbers that so many words of 32 bits can hold: each costs at least what the likeliest symbol can."""
+    symbols = _symbols(vocabulary)
+    others = (symbols - 1) * (1 + (_TOTAL - symbols) // _limit(symbols))
+    return int(32 * words / -math.log2(1 - others / _TOTAL))
 
 
 def _context(grid: np.ndarray, channel: int, row: int, column: int) -> int:
@@ -256,29 +290,58 @@ def _encode(symbols: np.ndarray, vocabulary: int) -> np.ndarray:
 
 
 def _decode(words: np.ndarray, shape: tuple[int, int, int], vocabulary: int) -> np.ndarray:
-    """Words -> (K, h, w) int64. Raises BadImage for words that were not written so."""
+    """Words -> (K, h, w) int64. Raises BadImage for words that were not written so, before more is made of them."""
     require("constriction", "codec")
     from constriction import stream
 
-    tables, decoder, grid = _Tables(shape[0], vocabulary), stream.queue.RangeDecoder(words), np.zeros(shape, np.int64)
+    claimed, most = math.prod(shape), _most(len(words), vocabulary)
+    if claimed > most:
+        raise BadImage(f"the file claims {claimed:,} numbers, but {len(words)} words hold at most {most:,}; {_AGAIN}")
+    tables, reader, grid = _Tables(shape[0], vocabulary), _Reader(words), np.zeros(shape, np.int64)
     try:
         for channel, row, column in np.ndindex(*shape):
             context = 0 if vocabulary else _context(grid, channel, row, column)
-            symbol = int(decoder.decode(tables.model(channel, context)))
+            symbol = reader.read(tables.model(channel, context))
             tables.learn(channel, context, symbol)
             if vocabulary:
                 grid[channel, row, column] = symbol
             elif symbol > 2 * _SMALL:
-                length = int(decoder.decode(tables.lengths())) + 1
+                length = reader.read(tables.lengths()) + 1
                 tables.learn_length(length - 1)
-                rest = int(decoder.decode(stream.model.Uniform(1 << length)))
+                rest = reader.read(stream.model.Uniform(1 << length))
                 size = _SMALL + (1 << (length - 1)) + rest // 2
                 grid[channel, row, column] = -size if rest % 2 else size
             else:
                 grid[channel, row, column] = symbol - _SMALL
     except (AssertionError, ValueError) as error:
-        raise BadImage(f"the file's numbers cannot be read: {error}") from error
+        raise BadImage(f"the file's numbers cannot be read: {error}; {_AGAIN}") from error
+    reader.finish()
     return grid
+
+
+class _Reader:
+    """A range decoder that writes again what it reads: it invents zeros behind the last word and would not tell."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        from constriction import stream
+
+        self.words = words
+        self.decoder, self.again = stream.queue.RangeDecoder(words), stream.queue.RangeEncoder()
+
+    def read(self, model: Any) -> int:
+        """The next symbol. Raises BadImage where the words have ended long before."""
+        symbol = int(self.decoder.decode(model))
+        self.again.encode(symbol, model)
+        if self.again.num_words() > len(self.words) + 2:  # 2: the coder's state, which may need fewer in the end
+            raise BadImage(f"the file's numbers need more than its {len(self.words):,} words; {_AGAIN}")
+        return symbol
+
+    def finish(self) -> None:
+        """Raises BadImage unless the words are those of the symbols that were read, to the last."""
+        again = np.asarray(self.again.get_compressed(), np.uint32)
+        if not np.array_equal(again, self.words):
+            counts = f"has {len(self.words):,} words, its numbers are written as {len(again):,}"
+            raise BadImage(f"the file {counts}, and the two are not the same; {_AGAIN}")
 
 
 def _opened(data: bytes) -> tuple[tuple, np.ndarray]:
