@@ -193,7 +193,8 @@ class _Tables:
 
     def __init__(self, channels: int, vocabulary: int) -> None:
         self.vocabulary = vocabulary
-        self.sizes = 1 + (32 >> np.arange(_ESCAPE_BITS))  # of escaped numbers, in bits: short ones are likelier
+        lengths = np.arange(_ESCAPE_BITS, dtype=np.int64)
+        self.sizes = 1 + (32 >> lengths)  # of escaped numbers, in bits: short ones are likelier
         self.limit = _limit(_symbols(vocabulary))
         if vocabulary:
             self.counts = np.ones((channels, 1, vocabulary), np.int64)
