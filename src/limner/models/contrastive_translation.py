@@ -15,6 +15,7 @@ from ..losses.contrast import patch_contrast
 from ..model import Loss, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
+from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
 from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
@@ -26,7 +27,7 @@ class CUTConfig(ResidualConfig):
 
     contrast: float = _help("weight of keeping each place recognisable", 1.0)
     identity: float = _help("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
-    patches: int = _help("places of a picture that are compared", 64)
+    patches: int = _help("different places of a picture that are compared; all where it has fewer", 64)
     temperature: float = _help("of the comparison", 0.07)
     projected: int = _help("numbers that a place is compared by", 64)
 
@@ -81,12 +82,20 @@ class CUT(Translator):
         costs = []
         pairs = zip(self.heads, self.generator.encoded(made), self.generator.encoded(source), strict=True)
         for head, after, before in pairs:
-            places = step.rng.integers(after.shape[2] * after.shape[3], self.config.patches)  # (B, P)
+            places = drawn_places(step.rng, after.shape[2] * after.shape[3], self.config.patches)
             costs.append(patch_contrast(head(after, places), head(before, places), self.config.temperature))
         return torch.stack(costs).mean()
 
     def transform(self, source: Tensor, condition: Condition) -> Tensor:
         return self.generator(source).float()
+
+
+def drawn_places(rng: Rng, available: int, count: int) -> Tensor:
+    """(B, min(count, available)) int64: for each picture, different places of 0 … available - 1 in random order.
+
+    A place drawn twice would be its own wrong answer.
+    """
+    return rng.uniform(available).topk(min(count, available)).indices
 
 
 class _Head(nn.Module):
