@@ -1,8 +1,11 @@
 """Translation without pairs: what is peculiar to its models, beside what the whole catalogue keeps."""
 
+import pytest
 import torch
+from runs import batch_of, build, stepper, suited
 
 from limner.models.contrastive_translation import drawn_places
+from limner.nn.past import Past
 from limner.rng import StepRng
 
 
@@ -18,3 +21,63 @@ def test_places_are_drawn_without_repetition():
 def test_places_of_a_part_are_those_of_the_whole_batch():
     whole, part = StepRng(3, 5, start=0, stop=8, total=8), StepRng(3, 5, start=4, stop=8, total=8)
     assert torch.equal(drawn_places(whole, 49, 9)[4:], drawn_places(part, 49, 9))
+
+
+def shown(store, made, *, step=0, parts=1):
+    """What a store gives for a batch of `step`, taken in parts."""
+    size = len(made) // parts
+    cuts = [(part * size, (part + 1) * size) for part in range(parts)]
+    rngs = [StepRng(0, step, start=start, stop=stop, total=len(made)) for start, stop in cuts]
+    return torch.cat([store.shown(made[start:stop], rng) for (start, stop), rng in zip(cuts, rngs, strict=True)])
+
+
+def pictures(step, count=8):
+    """(B, 1, 2, 2), no two alike in any step."""
+    return (torch.arange(count) + count * step).float()[:, None, None, None].expand(-1, 1, 2, 2) + 1
+
+
+def test_a_store_shows_past_pictures_half_of_the_time_once_it_is_full():
+    store, past = Past(10, (1, 2, 2)), []
+    for step in range(100):
+        made = pictures(step)
+        old = shown(store, made, step=step) != made
+        past.append(old[:, 0, 0, 0].float().mean().item())
+        assert store.pictures.max() <= made.max() and bool((store.pictures[store.taken] > 0).all())
+    assert past[0] < 0.3 and bool(store.taken.all())
+    assert sum(past[20:]) / 80 == pytest.approx(0.5, abs=0.06)  # three deviations of 640 coins
+
+
+def test_a_store_that_shows_a_past_picture_keeps_the_new_one_for_later():
+    store = Past(1, (1, 2, 2))
+    new = torch.cat([pictures(step) for step in range(20)])
+    given = torch.cat([shown(store, pictures(step), step=step) for step in range(20)])
+    values, order = given[:, 0, 0, 0].tolist(), new[:, 0, 0, 0].tolist()
+    # each made picture but those still stored is shown once; the first also as it is made
+    assert sorted([*values, store.pictures[0, 0, 0, 0].item()]) == sorted([*order, order[0]])
+
+
+def test_a_batch_taken_in_parts_is_shown_the_same_past():
+    whole, parts = Past(3, (1, 2, 2)), Past(3, (1, 2, 2))
+    for step in range(6):
+        assert torch.equal(shown(whole, pictures(step), step=step), shown(parts, pictures(step), step=step, parts=4))
+    assert torch.equal(whole.pictures, parts.pictures)
+
+
+def test_nothing_is_stored_outside_training_or_without_places():
+    for store in (Past(0, (1, 2, 2)), Past(4, (1, 2, 2)).eval()):
+        assert torch.equal(shown(store, pictures(0)), pictures(0)) and not store.taken.any()
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "cut"])  # stargan asks for what the others of a part show
+def test_a_batch_taken_in_parts_leaves_the_same_store(name, digits):
+    """Within rounding, which Adam enlarges where normalisation leaves a gradient of nothing else."""
+    data, stores = suited(name, digits), []
+    for parts in (1, 4):
+        model = build(name, data, past=6)
+        taking = stepper(model, accumulate=parts)
+        for index in range(3):
+            taking.step(batch_of(data, index), index, index * 8)
+        stores.append([module for module in model.modules() if isinstance(module, Past)])
+    for whole, split in zip(*stores, strict=True):
+        assert torch.equal(whole.taken, split.taken) and whole.taken.any()
+        assert torch.allclose(whole.pictures, split.pictures, atol=5e-3)

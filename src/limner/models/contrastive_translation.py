@@ -13,6 +13,7 @@ from torch.nn import functional
 from ..losses.adversarial import accuracy
 from ..losses.contrast import patch_contrast
 from ..model import Loss, Step
+from ..nn.past import Past
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
 from ..rng import Rng
@@ -59,6 +60,7 @@ class CUT(Translator):
         widths = self.generator.widths if self.same else ()
         self.heads = nn.ModuleList(_Head(width, config.projected) for width in widths)
         self.discriminator = PatchDiscriminator(data.channels, width=config.discriminator_width)
+        self.past = Past(config.past, data.shape)
 
     def judges(self) -> list[nn.Module]:
         return [self.discriminator]
@@ -72,7 +74,7 @@ class CUT(Translator):
             cost = cost + self.config.identity * self._kept(batch.image, self.generator(batch.image), step)
         verdict = self.game.generator(self.discriminator(batch.image).detach(), self.discriminator(made))
         yield Loss("generator", cost + verdict, {"contrast": kept.detach(), "verdict": verdict.detach()})
-        real, fake = self.discriminator(batch.image), self.discriminator(made.detach())
+        real, fake = self.discriminator(batch.image), self.discriminator(self.past.shown(made, step.rng))
         yield Loss("discriminator", self.game.discriminator(real, fake), lambda: {"accuracy": accuracy(real, fake)})
 
     def _kept(self, source: Tensor, made: Tensor, step: Step) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
+from ..nn.past import Past
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
@@ -32,7 +33,6 @@ class CycleGANConfig(ResidualConfig):
 class CycleGAN(Translator):
     """Two generators, there and back, each with a discriminator; there and back again must be where one started.
 
-    Made pictures are judged as they are made, without the store of past ones that the paper keeps.
     Source: Zhu et al. 2017, arXiv 1703.10593, equations 1 to 3, and section 5.2 for identity.
     """
 
@@ -49,6 +49,8 @@ class CycleGAN(Translator):
         self.multiple = self.there.multiple
         self.judge_there = PatchDiscriminator(b, width=config.discriminator_width)
         self.judge_back = PatchDiscriminator(a, width=config.discriminator_width)
+        self.past_there = Past(config.past, (b, data.height, data.width))
+        self.past_back = Past(config.past, (a, data.height, data.width))
 
     def judges(self) -> list[nn.Module]:
         return [self.judge_there, self.judge_back]
@@ -65,9 +67,11 @@ class CycleGAN(Translator):
         verdict = verdict + self.game.generator(self.judge_back(a).detach(), self.judge_back(made_a))
         cost = verdict + self.config.cycle * cycle + self.config.identity * identity
         yield Loss("generator", cost, {"cycle": cycle.detach(), "verdict": verdict.detach()})
-        real, fake = self.judge_there(b), self.judge_there(made_b.detach())
+        real, fake = self.judge_there(b), self.judge_there(self.past_there.shown(made_b, step.rng))
         loss = self.game.discriminator(real, fake)
-        loss = loss + self.game.discriminator(self.judge_back(a), self.judge_back(made_a.detach()))
+        loss = loss + self.game.discriminator(
+            self.judge_back(a), self.judge_back(self.past_back.shown(made_a, step.rng))
+        )
         yield Loss("discriminator", loss, lambda: {"accuracy": accuracy(real, fake)})
 
     def transform(self, source: Tensor, condition: Condition) -> Tensor:

@@ -15,6 +15,7 @@ from ..losses.adversarial import accuracy
 from ..model import Loss, Step
 from ..nn.condition import ConditionEncoder
 from ..nn.initialise import initialise
+from ..nn.past import Past
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -56,6 +57,7 @@ class StarGAN(Translator):
         self.multiple = self.generator.multiple
         told = self.rows.classes + self.rows.attribute_width
         self.discriminator = _Judge(data, config.discriminator_width, told)
+        self.past = Past(config.past, data.shape)
 
     def judges(self) -> list[nn.Module]:
         return [self.discriminator]
@@ -73,7 +75,7 @@ class StarGAN(Translator):
         cost = verdict + self.config.cycle * cycle + self.config.shown * shown
         yield Loss("generator", cost, {"cycle": cycle.detach(), "verdict": verdict.detach(), "shown": shown.detach()})
         real, read = self.discriminator(image)
-        fake, _ = self.discriminator(made.detach())
+        fake, _ = self.discriminator(self.past.shown(made, step.rng))
         loss = self.game.discriminator(real, fake) + self._misread(read, batch.condition)
         yield Loss("discriminator", loss, lambda: {"accuracy": accuracy(real, fake)})
 
