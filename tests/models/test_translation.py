@@ -5,8 +5,10 @@ import torch
 from runs import batch_of, build, stepper, suited
 
 from limner.models.contrastive_translation import drawn_places
+from limner.models.stargan import _wrong, merged, picked
 from limner.nn.past import Past
 from limner.rng import StepRng
+from limner.types import Condition
 
 
 def test_places_are_drawn_without_repetition():
@@ -81,3 +83,29 @@ def test_a_batch_taken_in_parts_leaves_the_same_store(name, digits):
     for whole, split in zip(*stores, strict=True):
         assert torch.equal(whole.taken, split.taken) and whole.taken.any()
         assert torch.allclose(whole.pictures, split.pictures, atol=5e-3)
+
+
+def test_what_is_not_asked_for_stays_as_it_is(shapes):
+    """Asked for everything at once in training, stargan had never heard "blue" alone, as users say it."""
+    old = batch_of(shapes).condition
+    new = picked(old, torch.arange(8).flip(0))
+    change = torch.rand(8, 1 + len(shapes.spec.attributes), generator=torch.Generator().manual_seed(0)) < 0.5
+    wanted, told = merged(change, new, old, shapes.spec), merged(change, new, Condition(), shapes.spec)
+    assert torch.equal(wanted.label, torch.where(change[:, 0], new.label, old.label))
+    assert torch.equal(told.label, torch.where(change[:, 0], new.label, -1))
+    start = 0
+    for column, attribute in enumerate(shapes.spec.attributes, start=1):
+        columns, changed = slice(start, start + attribute.width), change[:, column]
+        for row in range(8):
+            source = new if changed[row] else old
+            assert torch.equal(wanted.attributes[row, columns], source.attributes[row, columns])
+            assert bool((told.known[row, columns] == changed[row]).all())
+        start += attribute.width
+
+
+def test_a_wrong_reading_costs_more_than_a_right_one():
+    truth = {"categorical": [0.0, 1, 0], "binary": [-1.0], "multilabel": [1.0, -1], "continuous": [0.7]}
+    for kind, values in truth.items():
+        right = torch.tensor([values])
+        assert (_wrong(5 * right if kind != "continuous" else right, right, kind) < 0.1).all()
+        assert (_wrong(-5 * right, right, kind) > 2).all()

@@ -17,7 +17,7 @@ from ..nn.condition import ConditionEncoder
 from ..nn.initialise import initialise
 from ..nn.past import Past
 from ..nn.translators import ResNetTranslator
-from ..types import Batch, Condition, DataSpec
+from ..types import AttributeKind, Batch, Condition, DataSpec
 from . import checks
 from .translation import ResidualConfig, Translator, _help, check_size
 
@@ -38,7 +38,8 @@ class StarGANConfig(ResidualConfig):
 class StarGAN(Translator):
     """A generator told what to show, and a discriminator that also says what a picture shows.
 
-    In training, what is asked for is what other pictures of the batch show.
+    In training, what is asked for is what other pictures of the batch show: of the class and of each attribute half of
+    the time, so that what is not asked for stays as it is.
     Source: Choi et al. 2018, arXiv 1711.09020, equations 1 to 6, with another objective and without gradient penalty.
     """
 
@@ -65,13 +66,17 @@ class StarGAN(Translator):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         image, rows = batch.image, len(batch)
         order = step.rng.uniform(1).flatten().argsort()
-        asked = picked(batch.condition, order)
-        old, new = (self.rows(condition, rows, image.device) for condition in (batch.condition, asked))
+        change = step.rng.uniform(1 + len(self.data.attributes)) < 0.5  # (B, class and attributes)
+        wanted = merged(change, picked(batch.condition, order), batch.condition, self.data)
+        new, old = (
+            self.rows(merged(change, condition, Condition(), self.data), rows, image.device)
+            for condition in (wanted, batch.condition)
+        )
         made = self.generator(image, new)
         cycle = (self.generator(made, old).float() - image).abs().mean()
         fake, read = self.discriminator(made)
         verdict = self.game.generator(self.discriminator(image)[0].detach(), fake)
-        shown = self._misread(read, asked)
+        shown = self._misread(read, wanted)
         cost = verdict + self.config.cycle * cycle + self.config.shown * shown
         yield Loss("generator", cost, {"cycle": cycle.detach(), "verdict": verdict.detach(), "shown": shown.detach()})
         real, read = self.discriminator(image)
@@ -80,18 +85,32 @@ class StarGAN(Translator):
         yield Loss("discriminator", loss, lambda: {"accuracy": accuracy(real, fake)})
 
     def _misread(self, read: Tensor, condition: Condition) -> Tensor:
-        """Scalar: how far what is read (B, classes + A) is from what is known of pictures."""
-        classes, cost = self.rows.classes, read.new_zeros(())
-        if classes and condition.label is not None and bool((condition.label >= 0).any()):
-            cost = cost + functional.cross_entropy(read[:, :classes], condition.label, ignore_index=-1)
-        if self.rows.attribute_width and condition.attributes is not None:
-            known = torch.ones_like(condition.attributes) if condition.known is None else condition.known.float()
-            cost = cost + ((read[:, classes:] - condition.attributes).square() * known).mean()
+        """Scalar: how far what is read (B, classes + A) is from what is known of pictures, in nats of each part."""
+        cost, start = read.new_zeros(()), self.rows.classes
+        if start and condition.label is not None and bool((condition.label >= 0).any()):
+            cost = cost + functional.cross_entropy(read[:, :start], condition.label, ignore_index=-1)
+        if condition.attributes is None:
+            return cost
+        truths, known = condition.attributes, _known(condition)
+        for attribute in self.data.attributes:
+            columns = slice(start - self.rows.classes, start - self.rows.classes + attribute.width)
+            wrong = _wrong(read[:, start : start + attribute.width], truths[:, columns], attribute.kind)
+            cost = cost + (wrong * known[:, columns].any(1)).mean()
+            start += attribute.width
         return cost
 
     def transform(self, source: Tensor, condition: Condition) -> Tensor:
         """(B, C, H, W) and what it should show -> (B, C, H, W)."""
         return self.generator(source, self.rows(condition, len(source), source.device)).float()
+
+
+def _wrong(read: Tensor, truth: Tensor, kind: AttributeKind) -> Tensor:
+    """(B,) nats: minus the log-likelihood of the encoded values (B, width) of an attribute."""
+    if kind == "categorical":
+        return -(functional.log_softmax(read, 1) * truth).sum(1)
+    if kind == "continuous":
+        return 0.5 * (read - truth).square().sum(1)  # up to a constant, of deviation 1
+    return functional.softplus(-read * truth).sum(1)
 
 
 def picked(condition: Condition, order: Tensor) -> Condition:
@@ -102,6 +121,25 @@ def picked(condition: Condition, order: Tensor) -> Condition:
 
     parts = {name: take(getattr(condition, name)) for name in ("label", "attributes", "known")}
     return replace(condition, **parts, text=None, emphasis=None)
+
+
+def merged(change: Tensor, new: Condition, old: Condition, data: DataSpec) -> Condition:
+    """What `new` says where (B, class and attributes) `change` is true, elsewhere what `old` does, if anything."""
+    label, attributes, known = new.label, new.attributes, new.known
+    if label is not None:
+        label = torch.where(change[:, 0], label, torch.full_like(label, -1) if old.label is None else old.label)
+    if attributes is not None:
+        widths = torch.tensor([attribute.width for attribute in data.attributes], device=change.device)
+        columns = change[:, 1:].repeat_interleave(widths, dim=1)  # (B, A)
+        before = torch.zeros_like(attributes) if old.attributes is None else old.attributes
+        attributes = torch.where(columns, attributes, before)
+        known = torch.where(columns, _known(new), _known(old) if old.attributes is not None else before > before)
+    return Condition(label, attributes, known)
+
+
+def _known(condition: Condition) -> Tensor:
+    assert condition.attributes is not None
+    return torch.ones_like(condition.attributes, dtype=torch.bool) if condition.known is None else condition.known
 
 
 class _Judge(nn.Module):
