@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from .initialise import initialise
 
+_SHINING = 0.5  # contrast of the source in what a residual network makes at first
 _SMALLEST = 2  # places a side that are left at the bottom: one place alone has no variance to divide by
 
 
@@ -59,7 +60,11 @@ class UNetTranslator(nn.Module):
 
 
 class ResNetTranslator(nn.Module):
-    """Two halvings, residual blocks at a quarter of the size, two doublings.
+    """Two halvings, residual blocks at a quarter of the size, two doublings; the last layer sees the source as well.
+
+    It starts with the source shining through, so outlines that are kept need not be drawn again: without that, what a
+    few minutes of a CPU gave was blurred. It does not start as the source itself: that is the sharp bottom of a cycle's
+    absolute errors, which it would not leave (docs/log.md 2026-11-26, "Translation, again").
 
     condition   numbers that scale and shift what each block has normalised: beside the pixels, normalisation would
                 take out whatever is the same everywhere
@@ -74,9 +79,12 @@ class ResNetTranslator(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a * width, 2 * a * width, 3, 2, padding=1) for a in (1, 2))
         self.blocks = nn.ModuleList(_Block(4 * width, condition) for _ in range(blocks))
         self.up = nn.ModuleList(nn.Conv2d(2 * a * width, a * width, 3, padding=1) for a in (2, 1))
-        self.last = nn.Conv2d(width, wanted, 7)
+        self.last = nn.Conv2d(width + given, wanted, 7)
         self.widths = (given, width, 2 * width, 4 * width, 4 * width)  # of what `encoded` gives
         initialise(self, normalised=True)
+        same = torch.eye(wanted) if given == wanted else torch.full((wanted, given), 1 / given)
+        with torch.no_grad():
+            self.last.weight[:, width:, 3, 3] += _SHINING * same
 
     def forward(self, source: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, c, H, W), (B, K) -> (B, C, H, W) in [-1, 1]."""
@@ -86,7 +94,7 @@ class ResNetTranslator(nn.Module):
         for layer in self.up:
             hidden = functional.interpolate(hidden, scale_factor=2.0, mode="nearest")
             hidden = functional.relu(functional.instance_norm(layer(hidden)))
-        return torch.tanh(self.last(_mirrored(hidden, 3)))
+        return torch.tanh(self.last(_mirrored(torch.cat([hidden, source], 1), 3)))
 
     def encoded(self, source: Tensor, condition: Tensor | None = None) -> Sequence[Tensor]:
         """What it sees on its way to the middle: the picture, three sizes of features, half of the blocks."""
