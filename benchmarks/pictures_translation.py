@@ -96,9 +96,10 @@ def digits(model: str, budget: str, sheet: Path) -> str:
 
 def colours(budget: str, sheet: Path) -> str:
     """Shapes given each colour in turn."""
-    trained = train("stargan", "builtin:shapes", {"resolution": 32, "flip": False}, budget)
-    reading = DataConfig(resolution=32)
-    sources = np.asarray(limner.open_data("builtin:shapes", reading, split="val").images[:CHANGED])
+    reading = {"resolution": 32, "flip": False}
+    trained = train("stargan", "builtin:shapes", reading, budget, {"changes": ("colour",)})
+    unseen = limner.open_data("builtin:shapes", DataConfig(resolution=32), split="val")
+    sources = np.asarray(unseen.images[:CHANGED])
     rows, right, kept = {"source": sources}, [], []
     for colour in COLOURS:
         made = rows[colour] = trained.translate(sources, attributes={"colour": colour}).images
@@ -130,11 +131,14 @@ CASES: Mapping[str, Callable[[str, Path], str]] = {
 }
 
 
-def train(model: str, data: str, reading: dict[str, Any], budget: str) -> limner.Trained:
+def train(
+    model: str, data: str, reading: dict[str, Any], budget: str, config: Mapping[str, Any] | None = None
+) -> limner.Trained:
     return limner.train(
         model,
         data,
         out=tempfile.mkdtemp(prefix="limner-translation-") + "/run",
+        config=config,
         data_config=reading,
         budget=budget,
         preview_every="0",

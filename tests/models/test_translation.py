@@ -4,6 +4,8 @@ import pytest
 import torch
 from runs import batch_of, build, stepper, suited
 
+from limner.errors import ConfigError
+from limner.model import Step
 from limner.models.contrastive_translation import drawn_places
 from limner.models.stargan import _wrong, merged, picked
 from limner.nn.past import Past
@@ -109,3 +111,14 @@ def test_a_wrong_reading_costs_more_than_a_right_one():
         right = torch.tensor([values])
         assert (_wrong(5 * right if kind != "continuous" else right, right, kind) < 0.1).all()
         assert (_wrong(-5 * right, right, kind) > 2).all()
+
+
+def test_stargan_learns_the_changes_that_it_is_told_to(shapes):
+    model = build("stargan", shapes, changes=("colour",))
+    assert model.learned == [False, *(each.name == "colour" for each in shapes.spec.attributes)]
+    assert all(
+        loss.value.isfinite()
+        for loss in model.losses(batch_of(shapes), Step(0, 0, StepRng(0, 0, start=0, stop=8, total=8)))
+    )
+    with pytest.raises(ConfigError, match="did you mean colour"):
+        build("stargan", shapes, changes=("color",))

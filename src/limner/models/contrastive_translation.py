@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,10 @@ class CUT(Translator):
 
     def judges(self) -> list[nn.Module]:
         return [self.discriminator]
+
+    def training_defaults(self) -> dict[str, Any]:
+        # more steps are worth more than more pictures (docs/log.md 2026-11-26, "Translation, again")
+        return super().training_defaults() | {"batch": 4}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         assert batch.source is not None, "cut is trained on two kinds of pictures"

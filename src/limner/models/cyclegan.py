@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -22,8 +22,8 @@ from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
 class CycleGANConfig(ResidualConfig):
     """Settings of `cyclegan`."""
 
-    cycle: float = _help("weight of coming back to where one started", 10.0)
-    identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 5.0)
+    cycle: float = _help("weight of coming back to where one started", 3.0)
+    identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +54,10 @@ class CycleGAN(Translator):
 
     def judges(self) -> list[nn.Module]:
         return [self.judge_there, self.judge_back]
+
+    def training_defaults(self) -> dict[str, Any]:
+        # more steps are worth more than more pictures (docs/log.md 2026-11-26, "Translation, again")
+        return super().training_defaults() | {"batch": 4}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         assert batch.source is not None, "cyclegan is trained on two kinds of pictures"

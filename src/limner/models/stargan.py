@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import ConfigError
+from ..errors import ConfigError, unknown
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
 from ..nn.condition import ConditionEncoder
@@ -28,6 +28,7 @@ class StarGANConfig(ResidualConfig):
 
     conditional: Literal["auto"] = _help("classes and attributes of the data, which it cannot do without", "auto")
     cycle: float = _help("weight of coming back when the old class and attributes are asked for again", 10.0)
+    changes: tuple[str, ...] = _help("attributes that it learns to change, and class; all of them when empty", ())
     shown: float = _help("weight of showing what was asked for, as the discriminator reads it", 1.0)
 
     def __post_init__(self) -> None:
@@ -53,6 +54,11 @@ class StarGAN(Translator):
         self.rows = ConditionEncoder(data)
         if not self.rows.width:
             raise ConfigError("stargan changes classes or attributes, and these data have neither")
+        names = ["class", *(attribute.name for attribute in data.attributes)]
+        for name in config.changes:
+            if name not in names:
+                raise ConfigError(f"changes: {unknown('attribute', name, names)}")
+        self.learned = [name in config.changes or not config.changes for name in names]  # the class, then attributes
         size = {"width": config.width, "blocks": config.blocks}
         self.generator = ResNetTranslator(data.channels, data.channels, **size, condition=self.rows.width)
         self.multiple = self.generator.multiple
@@ -66,7 +72,8 @@ class StarGAN(Translator):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         image, rows = batch.image, len(batch)
         order = step.rng.uniform(1).flatten().argsort()
-        change = step.rng.uniform(1 + len(self.data.attributes)) < 0.5  # (B, class and attributes)
+        change = step.rng.uniform(len(self.learned)) < 0.5  # (B, class and attributes)
+        change = change & torch.tensor(self.learned, device=change.device)
         wanted = merged(change, picked(batch.condition, order), batch.condition, self.data)
         new, old = (
             self.rows(merged(change, condition, Condition(), self.data), rows, image.device)
@@ -87,15 +94,15 @@ class StarGAN(Translator):
     def _misread(self, read: Tensor, condition: Condition) -> Tensor:
         """Scalar: how far what is read (B, classes + A) is from what is known of pictures, in nats of each part."""
         cost, start = read.new_zeros(()), self.rows.classes
-        if start and condition.label is not None and bool((condition.label >= 0).any()):
+        if start and self.learned[0] and condition.label is not None and bool((condition.label >= 0).any()):
             cost = cost + functional.cross_entropy(read[:, :start], condition.label, ignore_index=-1)
         if condition.attributes is None:
             return cost
         truths, known = condition.attributes, _known(condition)
-        for attribute in self.data.attributes:
+        for attribute, learned in zip(self.data.attributes, self.learned[1:], strict=True):
             columns = slice(start - self.rows.classes, start - self.rows.classes + attribute.width)
             wrong = _wrong(read[:, start : start + attribute.width], truths[:, columns], attribute.kind)
-            cost = cost + (wrong * known[:, columns].any(1)).mean()
+            cost = cost + (wrong * known[:, columns].any(1)).mean() * learned
             start += attribute.width
         return cost
 
