@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from runs import batch_of, build, stepper, suited
+from runs import back_to, batch_of, build, result, run, stepper, suited
 
 from limner.errors import ConfigError
 from limner.model import Step
@@ -122,3 +122,12 @@ def test_stargan_learns_the_changes_that_it_is_told_to(shapes):
     )
     with pytest.raises(ConfigError, match="did you mean colour"):
         build("stargan", shapes, changes=("color",))
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "cut", "stargan"])
+def test_a_resumed_run_has_the_store_of_one_that_never_stopped(name, shapes, tmp_path):
+    data = suited(name, shapes)
+    run(name, data, tmp_path / "whole", config={"past": 4}, steps=6, checkpoint_every="3", keep=9)
+    back_to(tmp_path / "whole", 3, tmp_path / "parts")
+    run(name, data, tmp_path / "parts", config={"past": 4}, steps=6)
+    assert result(tmp_path / "whole") == result(tmp_path / "parts")

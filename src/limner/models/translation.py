@@ -39,7 +39,7 @@ class ResidualConfig(TranslatorConfig):
 
     width: int = _help("channels of a generator's first layer", 16)
     blocks: int = _help("residual blocks of a generator", 4)
-    past: int = _help("made pictures of earlier steps that are kept, for a discriminator to see again", 50)
+    past: int = _help("made pictures of earlier steps that are kept, for a discriminator to see again", 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
