@@ -27,8 +27,10 @@ class StarGANConfig(ResidualConfig):
     """Settings of `stargan`."""
 
     conditional: Literal["auto"] = _help("classes and attributes of the data, which it cannot do without", "auto")
-    cycle: float = _help("weight of coming back when the old class and attributes are asked for again", 10.0)
-    changes: tuple[str, ...] = _help("attributes that it learns to change, and class; all of them when empty", ())
+    cycle: float = _help("weight of coming back when the old class and attributes are asked for again", 8.0)
+    changes: tuple[str, ...] = _help(
+        "attributes that it learns to change, and class, while the rest stays; all when empty", ()
+    )
     shown: float = _help("weight of showing what was asked for, as the discriminator reads it", 1.0)
 
     def __post_init__(self) -> None:
@@ -94,15 +96,15 @@ class StarGAN(Translator):
     def _misread(self, read: Tensor, condition: Condition) -> Tensor:
         """Scalar: how far what is read (B, classes + A) is from what is known of pictures, in nats of each part."""
         cost, start = read.new_zeros(()), self.rows.classes
-        if start and self.learned[0] and condition.label is not None and bool((condition.label >= 0).any()):
+        if start and condition.label is not None and bool((condition.label >= 0).any()):
             cost = cost + functional.cross_entropy(read[:, :start], condition.label, ignore_index=-1)
         if condition.attributes is None:
             return cost
         truths, known = condition.attributes, _known(condition)
-        for attribute, learned in zip(self.data.attributes, self.learned[1:], strict=True):
+        for attribute in self.data.attributes:
             columns = slice(start - self.rows.classes, start - self.rows.classes + attribute.width)
             wrong = _wrong(read[:, start : start + attribute.width], truths[:, columns], attribute.kind)
-            cost = cost + (wrong * known[:, columns].any(1)).mean() * learned
+            cost = cost + (wrong * known[:, columns].any(1)).mean()
             start += attribute.width
         return cost
 
