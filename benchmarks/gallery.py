@@ -57,10 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cache = given.out / "cache"
     durable.make_folder(cache)
     if not given.draw:
-        asks = [replace(ask, model=name) for ask in wanted for name in (REAL, *names)]
-        fill(asks, cache, jobs=given.jobs, retry=given.retry)
+        try:
+            fill(wanted, cache, jobs=given.jobs, retry=True)  # the images: without them nothing can be trained
+            usable = [ask for ask in wanted if not _section(ask, cache).real.failure]
+            asks = [replace(ask, model=name) for ask in usable for name in names]
+            fill(asks, cache, jobs=given.jobs, retry=given.retry)
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            return 128 + signal.SIGINT
     sections = [_section(ask, cache) for ask in wanted]
-    gallery_page.write(sections, given.out, [_command(arguments)])
+    gallery_page.write(sections, given.out, _command(sections, given))
     print(f"{given.out / 'README.md'}: {sum(len(section.shown) for section in sections)} models with pictures")
     return 0
 
@@ -98,7 +104,7 @@ def kept(ask: Ask, cache: Path) -> Result | None:
     """What the cache holds of it, made by the same protocol; None otherwise."""
     try:
         found = from_dict(Result, json.loads((cache / f"{ask.stem}.json").read_bytes()))
-    except (OSError, ValueError):  # absent, or of another version of this bench
+    except (OSError, ValueError, LimnerError):  # absent, or of another version of this bench
         return None
     return found if found.ask.protocol == ask.protocol and found.ask.model == ask.model else None
 
@@ -168,8 +174,14 @@ def _section(ask: Ask, cache: Path) -> Section:
     return Section(real, found, cache)
 
 
-def _command(arguments: Sequence[str] | None) -> str:
-    return "python -m benchmarks.gallery " + shlex.join(sys.argv[1:] if arguments is None else arguments)
+def _command(sections: Sequence[Section], given: argparse.Namespace) -> str:
+    """The one call that makes all that is on the page, however many made it."""
+    names = dict.fromkeys(result.ask.model for section in sections for result in section.models)
+    words = [word for section in sections for word in ("--data", f"{section.name}={section.real.ask.data}")]
+    words += ["--models", ",".join(names), "--budget", given.budget, "-n", str(given.n), "--seed", str(given.seed)]
+    words += ["--resolution", str(given.resolution)] if given.resolution else []
+    words += ["--split", given.split] if given.split != "auto" else []
+    return "python -m benchmarks.gallery " + shlex.join(words + ["--quick"] * given.quick)
 
 
 def _ask(text: str, given: argparse.Namespace) -> Ask:

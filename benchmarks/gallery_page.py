@@ -62,12 +62,12 @@ class Section:
         return pixels.reshape(result.shown, -1, *pixels.shape[1:2], pixels.shape[2] if pixels.ndim == 3 else 1)
 
 
-def write(sections: Sequence[Section], out: Path, commands: Sequence[str]) -> None:
-    """`out`/README.md and `out`/<data>.png of every data set."""
+def write(sections: Sequence[Section], out: Path, command: str) -> None:
+    """Write `out`/README.md and `out`/<data>.png of every data set; `command` makes them again."""
     for section in sections:
         if not section.real.failure:
             durable.write_file(out / f"{section.name}.png", encoded(sheet(section)))
-    durable.write_file(out / "README.md", page(sections, commands).encode())
+    durable.write_file(out / "README.md", page(sections, command).encode())
 
 
 # --- what is said of a result -----------------------------------------------------------------------------------------
@@ -85,10 +85,11 @@ def standing(section: Section, result: Result) -> str:
 def times_real(section: Section, result: Result) -> str:
     """The distance in units of that of real images to others; empty where either is missing."""
     floor = section.real.fd
-    return f"{result.fd / floor:.1f} ×" if floor and result.fd is not None else ""
+    return f"{result.fd / floor:.1f}" if floor and result.fd is not None else ""
 
 
 def trained_for(result: Result) -> str:
+    """By the clock, set-up included."""
     return f"{result.seconds:,.0f} s"
 
 
@@ -130,19 +131,21 @@ def sheet(section: Section) -> np.ndarray:
 def _of_real(section: Section) -> tuple[str, list[str]]:
     real = section.real
     floor = f"FD-Lite0 {real.fd:,.1f} to others like them (N = {real.n:,})" if real.fd is not None else "no floor"
-    baselines = "; ".join(f"{name} {value:,.0f}" for name, value in section.baselines.items())
-    return f"real images: {section.name}", [floor, f"baselines: {baselines}"]
+    lines = [floor, "baselines: " + "; ".join(f"{name} {value:,.0f}" for name, value in section.baselines.items())]
+    if section.failed:
+        lines.append("without pictures: " + ", ".join(result.ask.model for result in section.failed))
+    return f"real images: {section.name}", lines
 
 
 def _of_model(section: Section, result: Result) -> tuple[str, list[str]]:
     distance = "FD-Lite0 "
     if result.fd is not None:
         times = times_real(section, result)
-        distance += f"{result.fd:,.1f} (N = {result.n:,}{', ' + times + ' real' if times else ''}): "
+        distance += f"{result.fd:,.1f} (N = {result.n:,}{f', {times} times real' if times else ''}): "
     return f"{result.ask.model} ({result.family})", [
         distance + standing(section, result),
-        f"{result.parameters:,} parameters; trained {trained_for(result)}; {rate(result)} samples/s",
-        f"{images_shown(result)} images shown in training",
+        f"{result.parameters:,} parameters; {rate(result)} samples/s",
+        f"{images_shown(result)} images shown in {trained_for(result)} of training",
     ]
 
 
@@ -191,16 +194,17 @@ first 16 of the seed. Captions and tables hold measurements only; *worse than* a
 distances (FD, lower is better) of one run each, in which a few percent mean nothing.
 
 A distance that is no better than that of a Gaussian of the pixels, of `gmm` or of one mean image repeated says that
-the network is not worth showing at this budget. It says nothing of a longer one.
+the network is not worth showing at this budget. It says nothing of a longer one. *Times real* is the distance over that
+of real images to others of their kind, *trained* is by the clock with set-up, and images shown are those of each stage.
 """
 
 
-def page(sections: Sequence[Section], commands: Sequence[str]) -> str:
+def page(sections: Sequence[Section], command: str) -> str:
     """The gallery's README.md."""
     parts = [OPENING]
     for section in sections:
         parts += _section(section)
-    parts += ["## Make it again", "", *(f"    {command}" for command in commands), ""]
+    parts += ["## Make it again", "", f"    {command}", ""]
     return "\n".join(parts)
 
 
@@ -227,9 +231,10 @@ def _protocol(section: Section) -> str:
         f"{length(section)} of training each, of a two-stage model in all; seed {real.ask.seed}",
     ]
     if results:
-        sentences.append(f"{_and(sorted({str(result.threads) for result in results}))} thread(s)")
+        sentences.append("threads: " + _and(sorted({str(result.threads) for result in results})))
         busiest = max(result.others for result in results)
-        sentences.append(f"others took up to {busiest:.0f} % of the machine") if busiest > QUIET else None
+        if busiest > QUIET:
+            sentences.append(f"others took up to {busiest:.0f} % of the machine, so budgets bought less than they say")
     if about["classes"] or about["attributes"]:
         sentences.append(
             "models that are told classes or attributes are asked for those of training images drawn at random, "
@@ -239,7 +244,8 @@ def _protocol(section: Section) -> str:
 
 
 def _table(section: Section) -> Iterator[str]:
-    yield "| model | family | FD-Lite0 | of real | where it stands | parameters | trained | images shown | samples/s |"
+    columns = "model,family,FD-Lite0,times real,where it stands,parameters,trained,images shown,samples/s"
+    yield f"| {columns.replace(',', ' | ')} |"
     yield "|---|---|---:|---:|---|---:|---:|---:|---:|"
     rows = [(result.fd, _row(section, result)) for result in section.shown]
     rows += [(value, _plain_row(name, value)) for name, value in section.baselines.items() if name != MIXTURE]

@@ -2,8 +2,8 @@
 
     echo '{"name": "digits", "data": "builtin:digits", "model": "vae"}' | python -m benchmarks.gallery_worker FOLDER
 
-Writes <data>-<model>.json and .png (16 images below each other) to FOLDER. The model "real" stands for the images themselves: what other
-real images, a Gaussian of the pixels, the mean image and noise score.
+Writes <data>-<model>.json and .png (16 images below each other) to FOLDER. The model "real" stands for the
+images themselves: what other real images, a Gaussian of the pixels, the mean image and noise score.
 """
 
 from __future__ import annotations
