@@ -151,9 +151,7 @@ def _told(result: Result) -> str:
     if result.failure:
         return result.failure
     distance = "no FD" if result.fd is None else f"FD {result.fd:,.1f}"
-    return (
-        distance if result.ask.model == REAL else f"{distance}, {result.seconds:.0f} s, {result.parameters:,} weights"
-    )
+    return distance if result.ask.model == REAL else f"{distance}, trained in {result.seconds:.0f} s"
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
