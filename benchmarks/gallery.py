@@ -2,11 +2,12 @@
 
 Makes docs/gallery: for each data set a sheet of uncurated samples of every model of the catalogue that makes images
 from noise alone, trained for the same time, and a page with parameters, times and Fréchet distances beside those of
-real images, of a Gaussian of the pixels, of the mean image and of noise.
+real images, of a Gaussian of the pixels, of the mean image, of plain gray and of noise.
 
 Each model is trained in a process of its own, and what it came to is kept in OUT/cache. So it can be stopped and
 started again, and be made in parts: calls with other --models add to the page as long as budget, seed and the like
-are the same; --draw only draws it anew. Failures are kept too, and shown; --retry tries them again.
+are the same; --draw only draws it anew. Failures are kept too, and shown; --retry tries them again. What a
+crashed process said is in OUT/cache/*.log.
 
     python -m benchmarks.gallery --models gmm,vae --budget 10s
     OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.gallery --data openmoji=builtin:openmoji --data mnist=PATH
@@ -135,6 +136,7 @@ def _train(ask: Ask, cache: Path) -> Result:
             raise KeyboardInterrupt
         if (found := kept(ask, cache)) is not None:
             return found
+        durable.write_file(cache / f"{ask.stem}.log", done.stderr.encode())
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         failure = f"its process ended with code {done.returncode} after {time.monotonic() - began:.0f} s: {said}"
     result = Result(ask, failure=failure)
@@ -151,7 +153,7 @@ def _told(result: Result) -> str:
     if result.failure:
         return result.failure
     distance = "no FD" if result.fd is None else f"FD {result.fd:,.1f}"
-    return distance if result.ask.model == REAL else f"{distance}, trained in {result.seconds:.0f} s"
+    return distance if result.ask.model == REAL else f"{distance}, trained in {result.clock:.0f} s"
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

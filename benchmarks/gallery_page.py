@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,9 +21,14 @@ COLUMNS = 8  # samples beside each other
 SIDE = 64  # pixels that small images are enlarged to, by whole factors
 ACROSS = 3  # tiles beside each other
 GAP, TITLE, TEXT, LINE = 16, 18, 13, 18  # pixels
-PAPER, INK, FAINT = (255, 255, 255), (0, 0, 0), (96, 96, 96)
+PAPER, INK, FAINT, WORSE = (255, 255, 255), (0, 0, 0), (96, 96, 96), (176, 32, 32)
 QUIET = 5.0  # percent of the machine that others may take before a budget is not what it says
-BASELINES = {"Gaussian": "a Gaussian of the pixels", "mean image": "the mean image", "noise": "noise"}
+BASELINES = {
+    "Gaussian": "a Gaussian of the pixels",
+    "mean image": "the mean image",
+    "gray": "plain gray",
+    "noise": "noise",
+}
 MIXTURE = "gmm"  # the model that is a baseline too
 
 
@@ -51,15 +56,20 @@ class Section:
 
     @property
     def baselines(self) -> dict[str, float]:
-        """Distances that a generator must stay below to be worth its training, by name, the lowest first."""
+        """Distances of what takes no learning, by name, the lowest first."""
         found = {BASELINES[name]: value for name, value in self.real.floors.items() if name in BASELINES}
-        found |= {each.ask.model: each.fd for each in self.shown if each.ask.model == MIXTURE and each.fd is not None}
         return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    @property
+    def mixture(self) -> float:
+        """The distance of the mixture of Gaussians; infinite unless it took part."""
+        found = (each.fd for each in self.shown if each.ask.model == MIXTURE and each.fd is not None)
+        return next(found, float("inf"))
 
     def samples(self, result: Result) -> np.ndarray:
         """(N, H, W, C) uint8, at most 16."""
         pixels = np.asarray(Image.open(self.cache / f"{result.ask.stem}.png"))
-        return pixels.reshape(result.shown, -1, *pixels.shape[1:2], pixels.shape[2] if pixels.ndim == 3 else 1)
+        return pixels.reshape(result.shown, -1, pixels.shape[1], pixels.shape[2] if pixels.ndim == 3 else 1)
 
 
 def write(sections: Sequence[Section], out: Path, command: str) -> None:
@@ -74,12 +84,23 @@ def write(sections: Sequence[Section], out: Path, command: str) -> None:
 
 
 def standing(section: Section, result: Result) -> str:
-    """Where a distance lies among those of the baselines: what the numbers say, whatever the pictures look like."""
+    """What the distances alone say, whatever the pictures look like: by what it is beaten, or how far it has come."""
     if result.fd is None:
         return f"not measured: {result.samples:,} of {result.n:,} samples in {result.ask.patience:.0f} s"
-    others = {name: value for name, value in section.baselines.items() if name != result.ask.model}
-    beaten_by = [name for name, value in others.items() if value <= result.fd]
-    return "worse than " + _and(beaten_by) if beaten_by else "better than every baseline"
+    if worse := beaten_by(section, result):
+        return "worse than " + _and(worse)
+    name, highest = next(iter(section.baselines.items()))
+    if section.real.fd is None:
+        return f"better than {name}"
+    return f"{(highest - result.fd) / (highest - section.real.fd):.0%} on the way from {name} to real images"
+
+
+def beaten_by(section: Section, result: Result) -> list[str]:
+    """The baselines, and the mixture of Gaussians, whose distance is no higher; none where it was not measured."""
+    others = dict(section.baselines)
+    if result.ask.model != MIXTURE:
+        others[MIXTURE] = section.mixture
+    return [name for name, value in others.items() if result.fd is not None and value <= result.fd]
 
 
 def times_real(section: Section, result: Result) -> str:
@@ -89,8 +110,9 @@ def times_real(section: Section, result: Result) -> str:
 
 
 def trained_for(result: Result) -> str:
-    """By the clock, set-up included."""
-    return f"{result.seconds:,.0f} s"
+    """The time of training, and the clock's where set-up added more than a tenth to it."""
+    with_setup = f" ({result.clock:,.0f} s with set-up)" if result.clock > 1.1 * result.seconds else ""
+    return f"{result.seconds:,.0f} s{with_setup}"
 
 
 def images_shown(result: Result) -> str:
@@ -114,7 +136,9 @@ def _and(names: Sequence[str]) -> str:
 def sheet(section: Section) -> np.ndarray:
     """(H, W, 3) uint8: the real images, then a tile for each model, the lowest distance first."""
     tiles = [_tile(section.samples(section.real), *_of_real(section))]
-    tiles += [_tile(section.samples(result), *_of_model(section, result)) for result in section.shown]
+    for result in section.shown:
+        ink = WORSE if beaten_by(section, result) else FAINT
+        tiles.append(_tile(section.samples(result), *_of_model(section, result), first=ink))
     across = min(ACROSS, len(tiles))
     rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
     width = max(tile.width for tile in tiles)
@@ -145,7 +169,7 @@ def _of_model(section: Section, result: Result) -> tuple[str, list[str]]:
     return f"{result.ask.model} ({result.family})", [
         distance + standing(section, result),
         f"{result.parameters:,} parameters; {rate(result)} samples/s",
-        f"{images_shown(result)} images shown in {trained_for(result)} of training",
+        f"{images_shown(result)} images shown in {trained_for(result)}",
     ]
 
 
@@ -154,17 +178,18 @@ def rate(result: Result) -> str:
     return f"{result.rate:,.0f}" if result.rate >= 10 else f"{result.rate:.2g}"
 
 
-def _tile(images: np.ndarray, title: str, lines: Sequence[str]) -> Image.Image:
-    """(N, H, W, C) uint8 above their caption."""
+def _tile(images: np.ndarray, title: str, lines: Sequence[str], first: tuple[int, int, int] = FAINT) -> Image.Image:
+    """(N, H, W, C) uint8 above their caption, whose first line is in a colour of its own."""
     samples = grid(images, columns=COLUMNS, padding=2, scale=max(1, SIDE // images.shape[1]))
-    wrapped = [part for line in lines for part in textwrap.wrap(line, _letters(samples.shape[1]))]
+    letters = _letters(samples.shape[1])
+    wrapped = [(part, FAINT if index else first) for index, line in enumerate(lines) for part in wrap(line, letters)]
     tile = Image.new("RGB", (samples.shape[1], samples.shape[0] + 8 + TITLE + LINE * len(wrapped) + 6), PAPER)
     tile.paste(Image.fromarray(np.broadcast_to(samples, (*samples.shape[:2], 3)).copy()), (0, 0))
     draw, top = ImageDraw.Draw(tile), samples.shape[0] + TITLE + 2
     draw.text((2, top), title, fill=INK, font=ImageFont.load_default(TITLE), anchor="ls")
-    for line in wrapped:
+    for line, ink in wrapped:
         top += LINE
-        draw.text((2, top), line, fill=FAINT, font=ImageFont.load_default(TEXT), anchor="ls")
+        draw.text((2, top), line, fill=ink, font=ImageFont.load_default(TEXT), anchor="ls")
     return tile
 
 
@@ -189,13 +214,17 @@ def encoded(picture: np.ndarray) -> bytes:
 
 OPENING = """# Gallery
 
-What every generating family of the catalogue makes after the same training time. Samples are not chosen: they are the
-first 16 of the seed. Captions and tables hold measurements only; *worse than* and *better than* compare Fréchet
-distances (FD, lower is better) of one run each, in which a few percent mean nothing.
+What every generating family of the catalogue makes after the same time of training. Samples are not chosen: they are
+the first 16 of the seed. What is said of a model follows from Fréchet distances alone (FD, lower is better), of one run
+each, in which a few percent mean nothing.
 
-A distance that is no better than that of a Gaussian of the pixels, of `gmm` or of one mean image repeated says that
-the network is not worth showing at this budget. It says nothing of a longer one. *Times real* is the distance over that
-of real images to others of their kind, *trained* is by the clock with set-up, and images shown are those of each stage.
+- **Worse than** plain gray, noise, the mean image or a Gaussian of the pixels, none of which takes any training: not
+  worth showing at this budget, which says nothing of a longer one.
+- **Worse than** `gmm`: a mixture of Gaussians makes more of the same time.
+- Others are said to be so far **on the way** from the best of those baselines to real images; a few percent of it are
+  mud, too.
+
+*Times real* is the distance over that of real images to others of their kind. Images shown are those of each stage.
 """
 
 
@@ -248,7 +277,7 @@ def _table(section: Section) -> Iterator[str]:
     yield f"| {columns.replace(',', ' | ')} |"
     yield "|---|---|---:|---:|---|---:|---:|---:|---:|"
     rows = [(result.fd, _row(section, result)) for result in section.shown]
-    rows += [(value, _plain_row(name, value)) for name, value in section.baselines.items() if name != MIXTURE]
+    rows += [(value, _plain_row(name, value)) for name, value in section.baselines.items()]
     if section.real.fd is not None:
         rows.append((section.real.fd, _plain_row("other real images", section.real.fd)))
     yield from (row for _, row in sorted(rows, key=lambda row: (row[0] is None, row[0] or 0.0)))

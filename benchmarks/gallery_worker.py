@@ -3,7 +3,7 @@
     echo '{"name": "digits", "data": "builtin:digits", "model": "vae"}' | python -m benchmarks.gallery_worker FOLDER
 
 Writes <data>-<model>.json and .png (16 images below each other) to FOLDER. The model "real" stands for the
-images themselves: what other real images, a Gaussian of the pixels, the mean image and noise score.
+images themselves: what other real images, a Gaussian of the pixels, the mean image, plain gray and noise score.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from limner.training.folder import RunFolder
 
 from . import machine
 
-REAL = "real"
+REAL, GRAY = "real", "gray"
 SHOWN = 16  # samples on the sheet
 
 
@@ -78,7 +78,7 @@ class Ask:
 class Result:
     """What was found; a `failure` says why there is nothing else.
 
-    seconds        of training by the clock, set-up and every stage included
+    seconds        of training, of every stage together; `clock` is with set-up, such as choosing the arithmetic
     images_shown   in training, of each stage
     rate           samples a second
     parameters     of every stage, frozen ones too
@@ -94,6 +94,7 @@ class Result:
     family: str = ""
     parameters: int = 0
     seconds: float = 0.0
+    clock: float = 0.0
     images_shown: tuple[int, ...] = ()
     rate: float = 0.0
     samples: int = 0
@@ -138,9 +139,9 @@ def _real(ask: Ask) -> tuple[Result, np.ndarray]:
     config, extractor = reading(ask), features.load("lite0")
     reference = sides.reference(ask.data, config, n=ask.n, split=ask.split)
     n, judge = len(reference.real), _kept(extractor, reference.real)
-    floors = {
-        name: frechet_distance(extract(extractor, images).pooled, judge) for name, images in sides.floors(reference, n)
-    }
+    gray = np.broadcast_to(np.uint8(128), reference.real.images[:n].shape)  # what a network makes before it learns
+    made = [*sides.floors(reference, n), (GRAY, ImageSet(GRAY, gray, ""))]
+    floors = {name: frechet_distance(_pooled(extractor, images), judge) for name, images in made}
     about = {
         "features": f"{extractor.name}, {extractor.resize}, {extractor.precision}, weights {extractor.sha256[:8]}",
         "split": reference.split,
@@ -170,20 +171,21 @@ def _model(ask: Ask) -> tuple[Result, np.ndarray]:
             tensorboard=False,
             **length,
         )
-        seconds, shown = time.monotonic() - began, _images_shown(run)
+        clock, stages = time.monotonic() - began, _stages(run)
     n, began = len(reference.real), time.monotonic()
     images = _samples(trained, n, ask)
     rate, fd = len(images) / (time.monotonic() - began), None
     if len(images) == n:
         extractor = features.load("lite0")
-        made = extract(extractor, ImageSet(ask.model, images, "")).pooled
+        made = _pooled(extractor, ImageSet(ask.model, images, ""))
         fd = frechet_distance(made, _kept(extractor, reference.real))
     result = Result(
         ask,
         family=family(ask.model),
         parameters=_learned(trained.network),
-        seconds=seconds,
-        images_shown=shown,
+        seconds=sum(60 * stage["minutes"] for stage in stages),
+        clock=clock,
+        images_shown=tuple(stage["images_shown"] for stage in stages),
         rate=rate,
         samples=len(images),
         n=n,
@@ -205,12 +207,12 @@ def family(model: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", models.entry(model).load().__name__)
 
 
-def _images_shown(run: Path) -> tuple[int, ...]:
-    """Of each stage of a run, in their order: the models that it works on lie in `first/`."""
+def _stages(run: Path) -> list[dict[str, Any]]:
+    """What each stage of a run says of itself, in their order: the models that it works on lie in `first/`."""
     stages = [run]
     while RunFolder(stages[0] / "first").is_run:
         stages.insert(0, stages[0] / "first")
-    return tuple(bundle.load(RunFolder(stage).usable_model()).about["images_shown"] for stage in stages)
+    return [bundle.load(RunFolder(stage).usable_model()).about for stage in stages]
 
 
 def _samples(trained: limner.Trained, n: int, ask: Ask) -> np.ndarray:
@@ -221,6 +223,13 @@ def _samples(trained: limner.Trained, n: int, ask: Ask) -> np.ndarray:
         if time.monotonic() > end:
             break
     return np.concatenate(parts)
+
+
+def _pooled(extractor: Extractor, images: ImageSet) -> np.ndarray:
+    """(N, D) features; of one image many times they are computed once."""
+    if len(images) > 1 and images.images.strides[0] == 0:
+        return np.repeat(extractor(np.array(images.images[:1])).pooled, len(images), 0)
+    return extract(extractor, images).pooled
 
 
 def _kept(extractor: Extractor, images: ImageSet) -> np.ndarray:

@@ -38,10 +38,11 @@ def test_a_gallery_goes_on_from_what_is_kept_and_survives_a_crash(tmp_path, monk
     made = kept.stat().st_mtime_ns
     page = make(out, "--models", "unlucky:Crashes,gmm,mlp-vae")
     assert kept.stat().st_mtime_ns == made
-    assert "| `mlp-vae` | VAE |" in page and "*noise*" in page and "(digits.png)" in page
+    assert "| `mlp-vae` | VAE |" in page and "*noise*" in page and "*plain gray*" in page and "(digits.png)" in page
     assert "`unlucky:Crashes` has no pictures: its process ended with code 9" in page and "out of luck" in page
     with Image.open(out / "digits.png") as sheet:
         assert sheet.width > 3 * 8 * 64 and (out / "digits.png").stat().st_size < 1_500_000
+    assert "out of luck" in (out / "cache" / "digits-unlucky_Crashes.log").read_text("utf-8")
     (out / "digits.png").unlink()
     assert make(out, "--draw") == page
     assert (out / "digits.png").exists()
@@ -59,9 +60,10 @@ def test_results_of_another_protocol_are_not_shown_with_these(tmp_path):
 @pytest.mark.parametrize(
     ("fd", "words"),
     [
-        (40.0, "better than every baseline"),
+        (10.0, "100% on the way from a Gaussian of the pixels to real images"),
+        (28.0, "80% on the way from a Gaussian of the pixels to real images"),
         (60.0, "worse than gmm"),
-        (250.0, "worse than gmm, a Gaussian of the pixels and noise"),
+        (250.0, "worse than a Gaussian of the pixels, noise and gmm"),
         (None, "not measured: 16 of 32 samples in 300 s"),
     ],
 )
