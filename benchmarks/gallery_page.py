@@ -224,6 +224,7 @@ each, in which a few percent mean nothing.
 - Others are said to be so far **on the way** from the best of those baselines to real images; a few percent of it are
   mud, too.
 
+A distance does not see copying: models that keep templates of training images, such as mixtures, look good by it.
 *Times real* is the distance over that of real images to others of their kind. Images shown are those of each stage.
 """
 

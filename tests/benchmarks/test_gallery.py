@@ -1,11 +1,13 @@
 """The gallery: a page and a sheet from one command, going on from what is kept, and a crash that ends only itself."""
 
+import io
 import json
 import os
 
+import numpy as np
 import pytest
 from benchmarks import gallery
-from benchmarks.gallery_page import Section, standing
+from benchmarks.gallery_page import LARGEST, Section, encoded, standing
 from benchmarks.gallery_worker import Ask, Result
 from PIL import Image
 
@@ -71,6 +73,14 @@ def test_what_is_said_of_a_model_follows_from_the_numbers(tmp_path, fd, words):
     real = Result(Ask("a", "b"), fd=10.0, floors={"real": 10.0, "Gaussian": 100.0, "noise": 200.0})
     mixture, model = Result(Ask("a", "b", "gmm"), fd=50.0), Result(Ask("a", "b", "vae"), fd=fd, samples=16, n=32)
     assert standing(Section(real, [mixture, model], tmp_path), model) == words
+
+
+def test_a_sheet_of_noise_stays_small():
+    noise = np.random.default_rng(0).integers(0, 256, (700, 800, 3), dtype=np.uint8)
+    made = encoded(noise)
+    assert noise.size > LARGEST >= len(made)
+    with Image.open(io.BytesIO(made)) as picture:
+        assert picture.size == (800, 700)
 
 
 def test_models_that_need_something_beside_noise_are_left_out():
