@@ -23,7 +23,9 @@ from limner.errors import ConfigError, NotAble
 from limner.model import Denoises, Encodes, Model, Samples, Step, Tokenizes, Transforms
 from limner.rng import ImageRng, StepRng
 from limner.tasks import apply, conditions, generate, reconstruct
+from limner.training import precision
 from limner.training.inference import fit_density
+from limner.training.precision import Arithmetic
 from limner.types import Batch, Condition
 
 DEFAULTS = {"batch", "phases", "lr_schedule", "warmup_images", "clip", "ema_halflife_images", "weights"}
@@ -135,6 +137,14 @@ def resumes_as_never_stopped(name: str, dataset: Dataset, folder: Path) -> None:
     back_to(folder / "whole", 3, folder / "parts")
     run(name, dataset, folder / "parts", steps=6)
     assert result(folder / "whole") == result(folder / "parts"), "a resumed run ends elsewhere"
+
+
+def agrees_in_half_precision(name: str, dataset: Dataset) -> None:
+    """One step in bf16 and channels_last has the losses of fp32, within what the choice of arithmetic tolerates."""
+    batch, found = batch_of(dataset), []
+    for arithmetic in (Arithmetic(), Arithmetic(bf16=True, channels_last=True)):
+        found.append(precision.passed(build(name, dataset), batch, arithmetic, torch.device("cpu")))
+    assert found[1] == pytest.approx(found[0], rel=precision.AGREE, abs=precision.AGREE), "bf16 has other losses"
 
 
 def phases_keep_to_their_own(name: str, dataset: Dataset) -> None:

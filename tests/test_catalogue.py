@@ -45,6 +45,11 @@ def test_a_resumed_run_is_one_that_never_stopped(name, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_step_in_half_precision_has_the_losses_of_full_precision(name, dataset):
+    properties.agrees_in_half_precision(name, dataset)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_each_phase_moves_its_own_parameters_and_nobody_elses(name, dataset):
     properties.phases_own_everything(name, dataset)
     properties.phases_keep_to_their_own(name, dataset)
@@ -94,6 +99,7 @@ HOLDS = {
     "alone_as_together": (),
     "survives_saving": ("folder",),
     "resumes_as_never_stopped": ("folder",),
+    "agrees_in_half_precision": (),
     "phases_keep_to_their_own": (),
     "phases_leave_no_stray_gradients": (),
     "phases_own_everything": (),
@@ -109,6 +115,7 @@ BREAKS = {
     toys.GlobalNoise: ("alone_as_together", "an image depends|differ"),
     toys.Forgetful: ("survives_saving", "samples otherwise"),
     toys.Hidden: ("resumes_as_never_stopped", "a resumed run ends elsewhere"),
+    toys.Rounded: ("agrees_in_half_precision", "bf16 has other losses"),
     toys.Meddling: ("phases_keep_to_their_own", "not its own"),
     toys.Straying: ("phases_leave_no_stray_gradients", "was changed between the phases"),
     toys.Unowned: ("phases_own_everything", "no phase trains"),

@@ -93,6 +93,15 @@ class Unseeded(Toy):
         yield Loss("model", (self.decode(step.rng.normal(4), batch.condition) - batch.image - noise).square().mean())
 
 
+class Rounded(Toy):
+    """Adds up large numbers that nearly cancel, in whatever precision it is given."""
+
+    def losses(self, batch, step):
+        ones = torch.ones(len(batch), 1) @ torch.full((1, 1), 300.7)
+        for loss in super().losses(batch, step):
+            yield Loss(loss.phase, loss.value + (ones.float() - 300.7).mean())
+
+
 class Frozen(Toy):
     """Trains the same whatever the seed of the run: it draws no noise and the weights start at 0."""
 

@@ -132,9 +132,10 @@ class InvertibleConvolution(Bijection):
         self.log_sizes = nn.Parameter(upper.diagonal().abs().log())
 
     def weight(self) -> Tensor:
-        """(C, C)."""
-        lower = self.lower.tril(-1) + torch.eye(len(self.signs)).to(self.lower)
-        return self.permutation @ lower @ (self.upper.triu(1) + torch.diag(self.signs * self.log_sizes.exp()))
+        """(C, C), in full precision also under autocast: the volume is that of unrounded numbers."""
+        with torch.autocast(self.lower.device.type, enabled=False):
+            lower = self.lower.tril(-1) + torch.eye(len(self.signs)).to(self.lower)
+            return self.permutation @ lower @ (self.upper.triu(1) + torch.diag(self.signs * self.log_sizes.exp()))
 
     def forward(self, x: Tensor, condition: Tensor, /) -> tuple[Tensor, Tensor]:
         log_volume = self.log_sizes.sum() * (x.shape[2] * x.shape[3])

@@ -20,7 +20,7 @@ from ..types import Batch
 from .settings import TrainConfig
 
 _GAIN = 1.1  # a candidate must be this much faster than plain fp32 to be preferred
-_AGREE = 0.02  # largest relative difference of a bf16 loss from the fp32 loss on the same batch
+AGREE = 0.02  # largest relative difference of a bf16 loss from the fp32 loss on the same batch
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def choose(model: Model, batch: Batch, config: TrainConfig, device: torch.device
     best, best_seconds, reference = trials[0]
     base_seconds = best_seconds
     for candidate, seconds, losses in trials[1:]:
-        agrees = all(abs(a - b) <= _AGREE * max(1.0, abs(b)) for a, b in zip(losses, reference, strict=True))
+        agrees = all(abs(a - b) <= AGREE * max(1.0, abs(b)) for a, b in zip(losses, reference, strict=True))
         if agrees and seconds * _GAIN < base_seconds and seconds < best_seconds:
             best, best_seconds = candidate, seconds
     return best
@@ -69,16 +69,17 @@ def _trial(model: Model, batch: Batch, arithmetic: Arithmetic, device: torch.dev
     trial = copy.deepcopy(model).to(memory_format=arithmetic.memory_format)  # type: ignore[call-overload]
     source = None if batch.source is None else batch.source.contiguous(memory_format=arithmetic.memory_format)
     batch = replace(batch, image=batch.image.contiguous(memory_format=arithmetic.memory_format), source=source)
-    losses = _pass(trial, batch, arithmetic, device)  # the first pass pays for set-up
+    losses = passed(trial, batch, arithmetic, device)  # the first pass pays for set-up
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        _pass(trial, batch, arithmetic, device)
+        passed(trial, batch, arithmetic, device)
         seconds.append(time.perf_counter() - start)
     return min(seconds), losses
 
 
-def _pass(model: Model, batch: Batch, arithmetic: Arithmetic, device: torch.device) -> list[float]:
+def passed(model: Model, batch: Batch, arithmetic: Arithmetic, device: torch.device) -> list[float]:
+    """The losses of one step in their order, their gradients worked out, nothing updated."""
     rows = len(batch)
     step = Step(0, 0, StepRng(0, 0, start=0, stop=rows, total=rows, device=device))
     torch.manual_seed(0)
