@@ -46,7 +46,15 @@ def test_every_step_has_an_example():
 
 
 @pytest.mark.parametrize(
-    "text", [*EXAMPLES.values(), "old", "blur:1,down:2,noise:3-9,jpeg:40", "mask:box:0.3", "mask:random:0.5"]
+    "text",
+    [
+        *EXAMPLES.values(),
+        "old",
+        "blur:1,down:2,noise:3-9,jpeg:40",
+        "mask:box:0.3",
+        "mask:random:0.5",
+        "mask:mixed:0.1-0.6",
+    ],
 )
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_the_same_seed_gives_the_same_bits_and_sizes_are_as_said(text, channels):
@@ -150,6 +158,24 @@ def test_a_hole_covers_its_share_and_what_is_around_it_stays(shape):
     assert set(np.unique(made[..., -1])) == {0, 255}
 
 
+def test_a_brush_is_as_thick_as_it_is_told_whatever_the_size_of_the_picture():
+    for side in (48, 160):
+        hole = degrade("mask:brush:0.02:3", pictures(4, side, side, 1))[..., -1] > 0
+        assert (np.abs(hole.mean(axis=(1, 2)) - 0.02) < 0.02).all()
+        for each in hole:
+            inner = convolved(each[..., None].astype(np.float32), disc(2, np.random.default_rng(0)))
+            outer = convolved(each[..., None].astype(np.float32), disc(9, np.random.default_rng(0)))
+            assert inner.max() > 0.999 and outer.max() < 0.9  # a disc of radius 2 lies in it somewhere, none of 9
+    thin = degrade("mask:brush:0.5:0.7-1", pictures(2, 96, 96, 1))[..., -1] > 0
+    assert (np.abs(thin.mean(axis=(1, 2)) - 0.5) < 0.01).all()
+
+
+def test_mixed_holes_are_points_boxes_and_strokes():
+    hole = degrade("mask:mixed:0.3", pictures(40, 48, 48, 1))[..., -1] > 0
+    along = (hole[:, :, 1:] & hole[:, :, :-1]).sum(axis=(1, 2)) / hole.sum(axis=(1, 2))  # whose right neighbour is too
+    assert (along < 0.4).sum() >= 4 and (along > 0.9).sum() >= 4 and ((along > 0.45) & (along < 0.9)).sum() >= 4
+
+
 def test_a_mask_from_a_file(tmp_path):
     drawn = np.zeros((48, 40, 1), np.uint8)
     drawn[5:9, 7:20] = 255
@@ -198,6 +224,8 @@ def test_chance_leaves_some_pictures_alone_and_mixes_steps():
         ("gray:2", "takes no number"),
         ("mask:circle:0.2", "unknown mask 'circle'"),
         ("mask:box:2", "from 0 to 1"),
+        ("mask:box:0.2:4", "for a brush also its radius"),
+        ("mask:brush:0.2:8-4", "the smaller first"),
         ("down:2|noise:3", "keep size and channels"),
         ("mask:box:0.2,down:2", "what shrinks must come before"),
         ("motion", "1 or 2 numbers"),

@@ -8,8 +8,10 @@ from torch import nn
 from limner import models
 from limner.errors import ConfigError
 from limner.images.bicubic import resize
+from limner.images.compose.poisson import poisson
 from limner.model import Step
 from limner.nn.restoration.enlarge import Enlarge
+from limner.nn.restoration.fill import Fill
 from limner.nn.restoration.unets import PartialConv, PartialUNet
 from limner.rng import StepRng
 from limner.types import Batch, Condition, DataSpec
@@ -57,8 +59,9 @@ def test_an_untrained_restorer_is_plain_enlarging_or_copying(name):
     torch.testing.assert_close(model.transform(source, Condition()), Enlarge(spec.scale)(colours))
 
 
-def test_what_lies_in_a_hole_changes_nothing():
-    model = stirred(restorer("inpainter"))
+@pytest.mark.parametrize("config", [{}, {"fill": False}, {"network": "partial", "depth": 2, "fill": False}])
+def test_what_lies_in_a_hole_changes_nothing(config):
+    model = stirred(restorer("inpainter", **config))
     source = torch.rand(1, 2, 16, 16) * 2 - 1
     source[:, 1] = -1
     source[:, 1, 4:9, 5:11] = 1
@@ -67,6 +70,56 @@ def test_what_lies_in_a_hole_changes_nothing():
     assert torch.equal(model.transform(source, Condition()), model.transform(other, Condition()))
     other[:, 0, 0, 0] = 7.0
     assert not torch.equal(model.transform(source, Condition()), model.transform(other, Condition()))
+
+
+def test_a_filling_keeps_what_is_known_and_flattens_into_flat_surroundings():
+    torch.manual_seed(0)
+    image, known = torch.randn(2, 3, 32, 48), (torch.rand(2, 1, 32, 48) > 0.7).float()
+    known[:, :, 8:24, 8:24] = 0
+    filled = Fill()(image, known)
+    seen = known.expand_as(image) > 0
+    assert torch.equal(filled[seen], image[seen])
+    assert filled.min() >= image[seen].min() and filled.max() <= image[seen].max()  # as heat at rest
+    assert torch.allclose(Fill()(torch.full_like(image, 0.3), known), torch.tensor(0.3), atol=1e-6)
+    assert torch.equal(Fill()(image, torch.zeros_like(known)), torch.zeros_like(image))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_filling_is_nearly_heat_at_rest(share):
+    rng = np.random.default_rng(0)
+    smooth = resize(rng.random((1, 8, 8, 1)), 8)[0]
+    hole = rng.random((64, 64)) < share
+    hole[20:32, 20:32] = True
+    rest = poisson(np.where(hole[..., None], 0.0, smooth), np.zeros(smooth.shape), hole.astype(np.float64))
+    given, known = (torch.from_numpy(each).float()[None, None] for each in (smooth[..., 0], ~hole))
+    made = Fill()(given, known)[0, 0].numpy()
+    assert np.abs(made - rest[..., 0])[hole].mean() < 0.15 * np.abs(smooth[..., 0] - smooth[~hole].mean())[hole].mean()
+
+
+def test_a_filling_looks_no_further_than_it_says():
+    layer, known = Fill(levels=2, coarse_rounds=2), torch.ones(1, 1, 96, 96)
+    known[:, :, 8:88, 8:88] = (torch.rand(80, 80, generator=torch.Generator().manual_seed(0)) > 0.98).float()
+    image = torch.randn(1, 1, 96, 96, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(image, known)[0, 0, 48, 48], [image])
+    rows, columns = torch.nonzero(gradient[0, 0], as_tuple=True)
+    assert 4 < max((rows - 48).abs().max(), (columns - 48).abs().max()) <= layer.reach
+
+
+def test_errors_in_a_hole_count_as_much_as_they_are_told():
+    spec = SPECS["inpainter"]
+    source = torch.full((1, 2, 16, 16), -1.0)
+    source[:, 1, :4] = 1  # a quarter is the hole
+    image = torch.full((1, 1, 16, 16), -1.0)
+    image[:, :, :4] += 0.3  # wrong there by this much, and nowhere else
+    costs = []
+    for weight in (1.0, 5.0):
+        model = restorer("inpainter", hole_weight=weight, squared_from=2.0)
+        step = Step(0, 0, StepRng(0, 0, start=0, stop=1, total=1))
+        (loss,) = model.losses(Batch(image, Condition(), source=source), step)
+        costs.append(loss.value.item())
+    assert costs == pytest.approx([0.3 / 4, 0.3 * 5 * 4 / (5 * 4 + 12)], rel=1e-4)
+    with pytest.raises(ConfigError, match="hole_weight"):
+        restorer("inpainter", spec, hole_weight=-1.0)
 
 
 def test_a_partial_convolution_without_holes_is_a_convolution_and_flat_pictures_stay_flat_past_holes():
@@ -105,6 +158,7 @@ def test_predicted_errors_are_positive_and_only_given_when_trained_for():
         ("denoiser", DataSpec(1, 9, 8, source_channels=1), "multiples of 8"),
         ("srnet", DataSpec(1, 8, 8, source_channels=3), "as many, or gray"),
         ("inpainter", DataSpec(1, 16, 16, source_channels=1), "fills holes"),
+        ("inpainter", DataSpec(1, 24, 24, source_channels=2, maps=("hole",)), "multiples of 16"),
     ],
 )
 def test_data_that_does_not_fit_is_refused(name, spec, message):

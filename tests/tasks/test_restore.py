@@ -48,7 +48,8 @@ def picture(height, width, channels, seed=0):
         ("srnet", ENLARGES, {"network": "unet", "depth": 1}),
         ("dncnn", DataSpec(1, 24, 24, source_channels=1), {"depth": 4}),
         ("nafnet", DataSpec(1, 24, 24, source_channels=1), {"depth": 1}),
-        ("inpainter", FILLS, {"depth": 2}),
+        ("inpainter", FILLS, {}),
+        ("inpainter", FILLS, {"network": "partial", "fill": False, "depth": 2}),
     ],
 )
 @pytest.mark.parametrize("size", [(61, 83), (64, 33)])
@@ -100,12 +101,22 @@ def test_a_very_long_picture_goes_through():
 def test_known_pixels_stay_and_holes_are_filled():
     given, hole = picture(20, 23, 3), np.zeros((20, 23), bool)
     hole[3:9, 4:12] = True
-    made = restore.restore(restorer("inpainter", FILLS, depth=2), given, Told(hole=hole))
+    made = restore.restore(restorer("inpainter", FILLS), given, Told(hole=hole))
     assert np.array_equal(made[~hole], given[~hole]) and not np.array_equal(made[hole], given[hole])
 
 
+def test_a_gray_inpainter_gives_a_hole_in_a_colour_picture_the_colours_around_it():
+    model = restorer("inpainter", DataSpec(1, 16, 16, source_channels=2, maps=("hole",)), stirred=False)
+    given, hole = np.full((40, 40, 3), (200, 90, 30), np.uint8), np.zeros((40, 40), bool)
+    hole[10:19, 12:30] = True
+    expected = given.copy()
+    given[hole] = (0, 255, 0)  # what should go is another colour
+    for how in (WHOLE, How(16)):
+        assert np.abs(restore.restore(model, given, Told(hole=hole), how).astype(int) - expected).max() <= 1
+
+
 def test_a_mask_of_another_size_and_no_mask_at_all_are_refused():
-    model = restorer("inpainter", FILLS, depth=2)
+    model = restorer("inpainter", FILLS)
     with pytest.raises(ConfigError, match="mask is 5x5 and the picture 20x23"):
         restore.restore(model, picture(20, 23, 3), Told(hole=np.zeros((5, 5), bool)))
     with pytest.raises(ConfigError, match="with a mask"):

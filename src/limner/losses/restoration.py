@@ -1,4 +1,4 @@
-"""What restorers minimise: distances between a picture and the true one, (B, C, H, W) both."""
+"""What restorers minimise, value by value: distances between a picture and the true one, (B, C, H, W) each."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _NARROWEST = 1e-3  # scale of an error, in units of a range of 2: half of one le
 
 
 def charbonnier(error: Tensor) -> Tensor:
-    """Scalar: the mean of sqrt(error² + 1e-6), an absolute error that is smooth at 0.
+    """sqrt(error² + 1e-6), an absolute error that is smooth at 0.
 
     Source: Lai et al. 2017, arXiv 1704.03915, equation 3.
     """
-    return (error.square() + _ROUND**2).sqrt().mean()
+    return (error.square() + _ROUND**2).sqrt()
 
 
 def laplace(output: Tensor, log_scale: Tensor, image: Tensor) -> Tensor:
-    """Scalar: the mean negative log-likelihood of a Laplace distribution around `output`, less log 2.
+    """The negative log-likelihood of a Laplace distribution around `output`, less log 2.
 
     log_scale   (B, C, H, W)   log of the mean absolute error that is expected, as `bounded` gives it
     Source: Kendall and Gal 2017, arXiv 1703.04977, section 3.1, with L1.
     """
-    return ((output - image).abs() * (-log_scale).exp() + log_scale).mean()
+    return (output - image).abs() * (-log_scale).exp() + log_scale
 
 
 def bounded(raw: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from ..losses.restoration import bounded, charbonnier, laplace
 from ..model import Loss, Model, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.restoration.enlarge import Enlarge
+from ..nn.restoration.fill import Fill
 from ..nn.restoration.plain import EDSR, ESPCN, SRCNN, DnCNN, PixelShuffleNet, ShuffledNet
 from ..nn.restoration.unets import NAFNet, PartialUNet, ResidualUNet
 from ..types import Batch, Condition, DataSpec
@@ -42,6 +43,8 @@ class RestorerConfig:
     loss: Literal["l1", "l2", "charbonnier"] = _help("distance to the true picture that is minimised", "l1")
     squared_from: float = _help("share of the run after which squared errors are minimised; 1 for never", 1.0)
     uncertainty: bool = _help("predict, pixel by pixel, how far off the picture may be", False)
+    fill: bool = _help("start from a smooth filling of the hole, which the network corrects, and not from gray", False)
+    hole_weight: float = _help("weight of the error in the hole, where that outside it has 1", 1.0)
     perceptual: float = _help("weight of the distance of Lite0's maps: crisper, and further from the truth", 0.0)
     adversarial: float = _help("weight of a discriminator of patches: sharper, and further from the truth", 0.0)
     adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
@@ -49,7 +52,7 @@ class RestorerConfig:
     def __post_init__(self) -> None:
         checks.choices(self)
         checks.at_least(self, 1, "width", "depth")
-        checks.at_least(self, 0, "perceptual", "adversarial", "adversarial_from", "squared_from")
+        checks.at_least(self, 0, "perceptual", "adversarial", "adversarial_from", "squared_from", "hole_weight")
         if self.network in ("shuffle", "folded", "dncnn") and self.depth < 3:
             raise ConfigError(f"depth={self.depth} is too few layers for {self.network}; use 3 or more")
 
@@ -70,6 +73,10 @@ class Restorer(Model):
         self.network = _network(config, data.source_channels, wanted, data.scale)
         self.reach = max(int(self.network.reach), 2)  # type: ignore[arg-type]
         self.multiple = int(self.network.multiple)  # type: ignore[arg-type]
+        self.fill = Fill() if config.fill else None
+        if self.fill is not None:
+            self.reach += self.fill.reach
+            self.multiple = max(self.multiple, self.fill.multiple)  # both are powers of two
         self.discriminator = PatchDiscriminator(data.channels, width=32) if config.adversarial else None
 
     def phases(self) -> Mapping[str, list[nn.Parameter]]:
@@ -95,7 +102,7 @@ class Restorer(Model):
         """One step: the distance to the true picture, with the discriminator's verdict once that plays."""
         assert batch.source is not None, "a restorer is trained on pairs"
         output, log_scale = self._restored(batch.source)
-        cost = self._cost(output, log_scale, batch.image, step.progress)
+        cost = self._cost(output, log_scale, batch.image, self._weights(batch.source), step.progress)
         if self.config.perceptual:
             cost = cost + self.config.perceptual * _seen_apart(output, batch.image)
         judged = self.discriminator is not None and step.progress >= self.config.adversarial_from
@@ -126,29 +133,48 @@ class Restorer(Model):
 
     def _restored(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """The picture, and where it is predicted the logarithm of its scale of error."""
-        made = self.network(source)
-        if not self.config.uncertainty:
-            return self._start(source) + made, None
-        correction, raw = made.chunk(2, dim=1)
-        return self._start(source) + correction, bounded(raw)
-
-    def _start(self, source: Tensor) -> Tensor:
-        """What is corrected: the source, enlarged where it is smaller, gray in every colour, 0 in a hole."""
-        colours = source[:, : self.colours]
+        colours, maps = source[:, : self.colours], source[:, self.colours :]
         if "hole" in self.data.maps:
-            hole = source[:, self.colours + self.data.maps.index("hole")][:, None]
-            colours = colours * (hole < 0)
+            colours = self._patched(colours, self._known(source))
+        made = self.network(torch.cat([colours, maps], 1))
+        if not self.config.uncertainty:
+            return self._start(colours) + made, None
+        correction, raw = made.chunk(2, dim=1)
+        return self._start(colours) + correction, bounded(raw)
+
+    def _patched(self, colours: Tensor, known: Tensor) -> Tensor:
+        """What lies in a hole is not looked at: it is filled smoothly, or gray, which is 0."""
+        return colours * known if self.fill is None else self.fill(colours, known)
+
+    def _known(self, source: Tensor) -> Tensor:
+        """(B, 1, h, w): 0 in the hole, 1 elsewhere."""
+        hole = source[:, self.colours + self.data.maps.index("hole")][:, None]
+        return (hole < 0).to(source.dtype)
+
+    def _start(self, colours: Tensor) -> Tensor:
+        """What is corrected: the source, enlarged where it is smaller, gray in every colour."""
         if self.colours != self.data.channels:
             colours = colours.expand(-1, self.data.channels, -1, -1)
         return self.enlarge(colours)
 
-    def _cost(self, output: Tensor, log_scale: Tensor | None, image: Tensor, progress: float) -> Tensor:
-        if log_scale is not None:
-            return laplace(output.float(), log_scale, image)
+    def _weights(self, source: Tensor) -> Tensor | None:
+        """What the error of each pixel counts, (B, 1, h, w) of mean 1; None where all count alike."""
+        if "hole" not in self.data.maps or self.config.hole_weight == 1:
+            return None
+        weights = torch.where(self._known(source) > 0, 1.0, self.config.hole_weight)
+        return weights / weights.mean()
+
+    def _cost(
+        self, output: Tensor, log_scale: Tensor | None, image: Tensor, weights: Tensor | None, progress: float
+    ) -> Tensor:
         error = output.float() - image
-        if self.config.loss == "l2" or progress >= self.config.squared_from:
-            return error.square().mean()
-        return charbonnier(error) if self.config.loss == "charbonnier" else error.abs().mean()
+        if log_scale is not None:
+            costs = laplace(output.float(), log_scale, image)
+        elif self.config.loss == "l2" or progress >= self.config.squared_from:
+            costs = error.square()
+        else:
+            costs = charbonnier(error) if self.config.loss == "charbonnier" else error.abs()
+        return costs.mean() if weights is None else (costs * weights).mean()
 
 
 def _seen_apart(output: Tensor, image: Tensor) -> Tensor:
@@ -218,8 +244,14 @@ def _check(config: RestorerConfig, data: DataSpec) -> None:
             f"network={config.network} keeps the size, but these sources are {data.scale} times smaller; "
             f"use {', '.join(_ENLARGES)}"
         )
+    if config.fill and ("hole" not in data.maps or data.scale > 1):
+        raise ConfigError(
+            "fill=true fills holes in pictures that keep their size; degrade with a mask, as in mask:box:0.2"
+        )
     if config.network == "partial" and data.maps[-1:] != ("hole",):
-        raise ConfigError("network=partial fills holes; degrade with a mask last, such as mask:brush:0.1-0.4")
+        raise ConfigError("network=partial fills holes; degrade with a mask last, such as mask:mixed:0.1-0.6")
+    if config.fill and (data.height % 16 or data.width % 16):
+        raise ConfigError(f"patches of {data.height}x{data.width} are no multiples of 16, which fill=true needs")
     unet = 8 if data.scale == 1 else 4 * data.scale
     multiple = {"folded": 2, "unet": unet, "nafnet": 8, "partial": 2**config.depth}.get(config.network, 1)
     if data.height % multiple or data.width % multiple:

@@ -10,7 +10,7 @@ _Preset = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 _LARGER = {"patch": 96, "degrade": "down:2", "flip": True, "turn": True}
 _CLEANER = {"patch": 64, "degrade": "noise:0-55", "flip": True, "turn": True}
 _SHARPER = {"patch": 96, "degrade": "blur:1-3,noise:2", "flip": True, "turn": True}
-_WHOLE = {"patch": 64, "degrade": "mask:brush:0.1-0.4", "flip": True, "turn": True}
+_WHOLE = {"patch": 64, "degrade": "mask:mixed:0.1-0.6", "flip": True, "turn": True}
 
 RESTORERS: Mapping[str, _Preset] = {
     "srnet": (
@@ -49,8 +49,8 @@ RESTORERS: Mapping[str, _Preset] = {
         _SHARPER,
     ),
     "inpainter": (
-        "fills holes: a U-Net of partial convolutions, which look at what is known alone",
-        {"network": "partial", "width": 32, "depth": 4},
+        "fills holes: starts from a smooth filling, and adds what a U-Net sees should go on",
+        {"network": "unet", "width": 64, "depth": 1, "fill": True, "hole_weight": 6.0, "squared_from": 0.5},
         _WHOLE,
     ),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..images.colour import luma, with_channels
 from ..images.stream import encode_png_bands
 from ..model import Model, Transforms
 from ..nn.restoration.enlarge import Enlarge
+from ..nn.restoration.fill import Fill
 from ..types import Condition
 from . import apply
 from .apply import TILED, How
@@ -212,7 +214,10 @@ def _maps(model: Any, colours: np.ndarray, told: Told) -> list[np.ndarray]:
 
 
 class _ByBrightness(nn.Module):
-    """A model of gray pictures as one of colour: it restores the brightness, and colours are enlarged by bicubic."""
+    """A model of gray pictures as one of colour: it restores the brightness, and colours are enlarged by bicubic.
+
+    Where there is a hole, its colours are those around it.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -221,13 +226,21 @@ class _ByBrightness(nn.Module):
         self.name, self.config = model.name, model.config
         self.multiple = model.multiple
         self.reach = None if model.reach is None else max(model.reach, 2)
+        self.fill = Fill().to(device_of(model)) if "hole" in model.data.maps and model.data.scale == 1 else None
+        if self.fill is not None:
+            self.multiple = lcm(self.multiple, self.fill.multiple)
+            self.reach = None if self.reach is None else max(self.reach, self.fill.reach)
         self.data = replace(model.data, channels=3, source_channels=3 + len(model.data.maps))
 
     def transform(self, source: Tensor, condition: Condition) -> Tensor:
         colours, maps = source[:, :3], source[:, 3:]
         ycc = torch.einsum("ij,bjhw->bihw", _TO_YCC.to(source), colours)
         bright = self.model.transform(torch.cat([ycc[:, :1], maps], 1), condition)
-        made = torch.cat([bright, self.enlarge(ycc[:, 1:])], 1)
+        hues = ycc[:, 1:]
+        if self.fill is not None:
+            hole = maps[:, self.model.data.maps.index("hole")][:, None]
+            hues = self.fill(hues, (hole < 0).to(hues))
+        made = torch.cat([bright, self.enlarge(hues)], 1)
         return torch.einsum("ij,bjhw->bihw", _FROM_YCC.to(source), made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from ...errors import ConfigError, unknown
 from .step import Degraded, Plain, Range, Step, parse_range
 
 GRAY = 127.5
-_TRIES = 60  # strokes at most
+_TRIES = 60  # strokes at most; more where they may be thin
+
+_LOG_RADII = (math.log(0.7), math.log(8))
 
 # (height, width, share, rng) -> (height, width) bool, True in the hole
 Shape = Callable[[int, int, float, np.random.Generator], np.ndarray]
@@ -44,16 +47,17 @@ def box(height: int, width: int, share: float, rng: np.random.Generator) -> np.n
     return hole
 
 
-def brush(height: int, width: int, share: float, rng: np.random.Generator) -> np.ndarray:
+def brush(height: int, width: int, share: float, rng: np.random.Generator, radii: Range | None = None) -> np.ndarray:
     """Strokes that wander and turn, as someone paints over what should go, until they cover their share.
 
+    radii   of the strokes in pixels; by default 2 to 6 % of the shorter side
     Source of the form: Yu et al. 2019, arXiv 1806.03589, appendix.
     """
     hole, left = np.zeros((height, width), bool), share * height * width
-    side = min(height, width)
-    for _ in range(_TRIES):
+    side, more = min(height, width), 0 if radii is None else int(left / max(1.0, 4 * radii.low))
+    for _ in range(_TRIES + more):
         y, x, angle = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(0, 2 * math.pi)
-        radius = max(0.7, side * rng.uniform(0.02, 0.06))
+        radius = max(0.7, side * rng.uniform(0.02, 0.06) if radii is None else rng.uniform(*radii))
         for _ in range(int(rng.integers(8, 24))):
             if left <= 0:
                 return hole
@@ -78,6 +82,18 @@ def scattered(height: int, width: int, share: float, rng: np.random.Generator) -
     return rng.random((height, width)) < share
 
 
+def mixed(height: int, width: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """One of the others: scattered pixels, a box, or strokes as thin as scratches up to eight pixels to each side."""
+    match int(rng.integers(4)):
+        case 0:
+            return scattered(height, width, share, rng)
+        case 1:
+            return box(height, width, share, rng)
+        case _:
+            radius = float(np.exp(rng.uniform(*_LOG_RADII)))
+            return brush(height, width, share, rng, Range(radius, radius))
+
+
 def from_file(path: Path) -> Shape:
     """A mask that was drawn: an image, white in the hole; every picture must have its size."""
     from ..read import decode
@@ -95,13 +111,19 @@ def from_file(path: Path) -> Shape:
     return shape
 
 
-_SHAPES: Mapping[str, Shape] = {"box": box, "brush": brush, "random": scattered}
+_SHAPES: Mapping[str, Shape] = {"box": box, "brush": brush, "random": scattered, "mixed": mixed}
 
 
 def _mask(words: Sequence[str]) -> Step:
-    if not words or len(words) > 2:
-        raise ConfigError(f"mask takes a shape and a share, as in mask:box:0.1-0.3, or a file; not {':'.join(words)!r}")
-    kind, share = words[0], words[1] if len(words) == 2 else "0.25"
+    if not words or len(words) > (3 if words[0] == "brush" else 2):
+        raise ConfigError(
+            "mask takes a shape and a share, as in mask:box:0.1-0.3, for a brush also its radius in pixels, as in "
+            f"mask:brush:0.1-0.4:2-8, or a file; not {':'.join(words)!r}"
+        )
+    kind, share = words[0], words[1] if len(words) > 1 else "0.25"
+    if len(words) == 3:
+        radii = parse_range("mask", words[2])
+        return Holes(partial(brush, radii=radii), parse_range("mask", share, most=1))
     if kind in _SHAPES:
         return Holes(_SHAPES[kind], parse_range("mask", share, most=1))
     if len(words) == 1 and Path(kind).is_file():
