@@ -1,6 +1,6 @@
 """A sheet of styles by statistics, and a table: `python -m benchmarks.pictures_style --sheet FILE [CONTENT STYLE…]`.
 
-Without pictures a scene and three manners are drawn (own_pictures.py), which may be published: docs/pictures/styles.png.
+Without pictures a scene and three manners are drawn (own_pictures.py), which may be published.
 Each picture is judged in a space that no method optimised: moments of random filters (features/perception.py, another
 seed) for the manner, SSIM for what it shows, and the distance of colour histograms. Lower, higher and lower are better.
 With `--learn 10m --photos PATH` a stylenet is trained for each manner, and timed beside the optimisation.

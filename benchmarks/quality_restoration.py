@@ -99,14 +99,15 @@ def _train(given: argparse.Namespace) -> limner.Trained:
 
 
 def _judge(trained: limner.Trained, chain: Degradation, pictures: list[np.ndarray], channels: int) -> None:
-    """One line: mean quality of what was degraded (enlarged by bicubic where it is smaller), of what was restored, of
-    the mean of eight turned and mirrored restorations, and of what is had without learning.
+    """One line: mean quality of what was degraded (enlarged by bicubic where it is smaller), of what was restored,
+    likewise in bf16, of the mean of eight turned and mirrored restorations, and of what is had without learning.
     """
     cases = [_case(trained, chain, picture, place, channels) for place, picture in enumerate(pictures)]
     began = time.monotonic()
-    made = [[_restored(trained, case, How(ensemble=many)) for case in cases] for many in (False, True)]
+    ways = {"restored": How(), "in bf16": How(half=True), "self-ensemble": How(ensemble=True)}
+    made = {name: [_restored(trained, case, how) for case in cases] for name, how in ways.items()}
     seconds = time.monotonic() - began
-    parts = {"before": [case.start for case in cases], "restored": made[0], "self-ensemble": made[1]}
+    parts = {"before": [case.start for case in cases], **made}
     parts |= _classical(cases, chain)
     means = {
         name: np.mean([_quality(one, case, chain.scale) for one, case in zip(each, cases, strict=True)])

@@ -244,7 +244,7 @@ def choice(candidate: Candidate, cost: Cost, facts: Facts, budget: float, words:
         _stage(name, each, length)
         for name, each, length in zip(_stage_names(candidate), cost.stages, _lengths(candidate, budget), strict=True)
     )
-    around = sum(each.setup + each.pause + each.end for each in cost.stages)
+    around = cost.start + sum(each.setup + each.pause + each.end for each in cost.stages)
     ready = min(
         (1.0 if not needed else stage.images / needed for stage, needed in zip(stages, candidate.needs, strict=True))
     )

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,13 @@ class Cost:
     stages   in their order: the model that is worked on first, where there is one
     memory   bytes at the most: of the accelerator that is trained on, else of the whole process
     disk     bytes of the finished run
+    start    seconds until a process has begun: Python and its packages
     """
 
     stages: tuple[StageCost, ...]
     memory: int
     disk: int
+    start: float = 0.0
 
 
 def first_share(model: str) -> float:
@@ -125,7 +127,7 @@ def _remembered(place: Path) -> Cost | None:
 
 
 def _in_process(ask: Ask, timeout: float) -> Cost:
-    command = [sys.executable, "-m", __name__]
+    command, began = [sys.executable, "-m", __name__], time.monotonic()
     try:
         done = subprocess.run(command, input=json.dumps(asdict(ask)), capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -137,14 +139,16 @@ def _in_process(ask: Ask, timeout: float) -> Cost:
         raise ConfigError(f"a trial of {ask.model} broke off, perhaps for want of memory: {said}") from None
     if "failure" in answer:
         raise ConfigError(answer["failure"])
-    return from_dict(Cost, answer)
+    cost = from_dict(Cost, answer["cost"])
+    return replace(cost, start=max(0.0, time.monotonic() - began - answer["seconds"]))
 
 
 def main() -> None:
-    """Try what stdin asks for, and print what it costs as JSON, or {"failure": why not}."""
-    ask = from_dict(Ask, json.load(sys.stdin))
+    """Try what stdin asks for, and print as JSON what it costs and the seconds that took, or {"failure": why not}."""
+    ask, began = from_dict(Ask, json.load(sys.stdin)), time.monotonic()
     try:
-        answer = asdict(measure(ask))
+        answer: dict[str, Any] = {"cost": asdict(measure(ask))}
+        answer["seconds"] = time.monotonic() - began
     except LimnerError as error:
         answer = {"failure": str(error)}
     print(json.dumps(answer))

@@ -156,3 +156,16 @@ def test_a_model_that_transforms_nothing_is_refused(digits):
     model = models.build("vae", models.configure("vae", {"width": 4, "latent": 4}), digits.spec)
     with pytest.raises(NotAble, match="vae"):
         restore.restore(model, picture(8, 8, 1))
+
+
+@pytest.mark.parametrize(("name", "spec"), [("srnet", ENLARGES), ("inpainter", FILLS)])
+def test_in_bf16_only_the_correction_is_rounded(name, spec):
+    source = torch.rand(1, spec.source_channels, 32, 32) * 2 - 1
+    if "hole" in spec.maps:
+        source[:, -1] = torch.where(source[:, -1] > 0.5, 1.0, -1.0)
+    plain = restorer(name, spec, stirred=False)  # whose correction is 0
+    halves = [apply.apply(plain, source, Condition(), How(half=half)) for half in (False, True)]
+    assert torch.equal(*halves)
+    stirred = restorer(name, spec)
+    exact, rounded = (apply.apply(stirred, source, Condition(), How(half=half)) for half in (False, True))
+    assert 0 < (exact - rounded).abs().max() < 0.05 * (exact - halves[0]).abs().max()

@@ -41,6 +41,7 @@ class Asked:
     level: Annotated[float | None, Parameter(help="Strength of the noise, 0 to 255; estimated by default.")] = None
     tile: Annotated[int, Parameter(help="Pixels of a tile's side; 0 takes each picture at once.")] = 256
     ensemble: Annotated[bool, Parameter(show_default=False, help="Slower and better: eight views of each.")] = False
+    half: Annotated[bool, Parameter(show_default=False, help="Compute in bf16: faster on newer processors.")] = False
     consistent: Annotated[
         bool, Parameter(show_default=False, help="Make the result, shrunk again, equal what was given.")
     ] = False
@@ -194,7 +195,7 @@ def _each(
     from ..tasks import restore as task
     from ..tasks.apply import How
 
-    how = How(asked.tile, asked.ensemble)
+    how = How(asked.tile, asked.ensemble, asked.half)
     for place, (path, target) in enumerate(zip(paths, targets, strict=True)):
         picture = decode(path)
         note(common, f"{path.name}: {picture.shape[0]}x{picture.shape[1]}")

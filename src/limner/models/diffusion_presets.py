@@ -44,6 +44,7 @@ LATENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 SHORTCUTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "shortcut": ("flow matching that makes images in 1 to 8 steps", {"backbone": "dit", "width": 192, "patch": 4}),
+    "latent-shortcut": ("the same in the latents of an autoencoder: fastest to train, and to sample", _LATENT),
 }
 CONSISTENCY: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "consistency": ("a diffusion model, trained first, then tuned to make images in 1 or 2 steps", {}),

@@ -132,15 +132,20 @@ class Restorer(Model):
         return log_scale.exp()
 
     def _restored(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The picture, and where it is predicted the logarithm of its scale of error."""
-        colours, maps = source[:, : self.colours], source[:, self.colours :]
-        if "hole" in self.data.maps:
-            colours = self._patched(colours, self._known(source))
+        """The picture, and where it is predicted the logarithm of its scale of error.
+
+        What is corrected is made in full precision also under autocast: only the correction may be rounded.
+        """
+        colours, maps = source[:, : self.colours].float(), source[:, self.colours :]
+        with torch.autocast(source.device.type, enabled=False):
+            if "hole" in self.data.maps:
+                colours = self._patched(colours, self._known(source))
+            start = self._start(colours)
         made = self.network(torch.cat([colours, maps], 1))
         if not self.config.uncertainty:
-            return self._start(colours) + made, None
+            return start + made, None
         correction, raw = made.chunk(2, dim=1)
-        return self._start(colours) + correction, bounded(raw)
+        return start + correction, bounded(raw)
 
     def _patched(self, colours: Tensor, known: Tensor) -> Tensor:
         """What lies in a hole is not looked at: it is filled smoothly, or gray, which is 0."""
