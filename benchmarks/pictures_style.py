@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=0.7)
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--learn", default=None, metavar="BUDGET", help="train a stylenet for each style, too")
+    parser.add_argument("--painters", nargs="*", default=(), metavar="RUN", help="runs of stylenet, one for each style")
     parser.add_argument("--photos", default="builtin:openmoji", help="what a stylenet is trained on")
     given = parser.parse_args()
     if given.content is None:
@@ -57,8 +58,8 @@ def main() -> None:
     for method in METHODS:
         manner = Manner(method, given.strength, steps=given.steps)
         _add(rows, method, content, styles, [partial(stylize, content, [style], manner=manner) for style in styles])
-    if given.learn is not None:
-        painters = [_learned(style, given) for style in styles]
+    if given.learn is not None or given.painters:
+        painters = [*map(limner.load, given.painters)] or [_learned(style, given) for style in styles]
         for painter in painters:
             painter.restore(content)  # the first call pays for set-up
         _add(rows, "stylenet", content, styles, [partial(painter.restore, content) for painter in painters])

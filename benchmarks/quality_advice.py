@@ -87,7 +87,18 @@ def real(model: str, data: str, budget: str, resolution: int) -> Found:
     (candidate,) = advice._named([model], facts)
     with tempfile.TemporaryDirectory(prefix="limner-advice-") as folder:
         out = Path(folder) / "run"
-        words = ["train", model, data, "--budget", budget, "--resolution", str(resolution), "--out", str(out), "--quiet"]
+        words = [
+            "train",
+            model,
+            data,
+            "--budget",
+            budget,
+            "--resolution",
+            str(resolution),
+            "--out",
+            str(out),
+            "--quiet",
+        ]
         began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "limner", *words, *advice._assignments(candidate.config)],

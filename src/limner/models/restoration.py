@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from ..features.perception import shared
 from ..losses.adversarial import OBJECTIVES, accuracy
-from ..losses.restoration import bounded, charbonnier, laplace
+from ..losses.restoration import bounded, charbonnier, decibels, laplace
 from ..model import Loss, Model, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.restoration.enlarge import Enlarge
@@ -40,7 +40,7 @@ class RestorerConfig:
     network: NetworkName = _help("which network corrects the picture", "shuffle")
     width: int = _help("channels of its layers", 64)
     depth: int = _help("layers; of residual blocks and U-Nets: blocks, blocks a level, or levels", 8)
-    loss: Literal["l1", "l2", "charbonnier"] = _help("distance to the true picture that is minimised", "l1")
+    loss: Literal["l1", "l2", "charbonnier", "psnr"] = _help("distance to the true picture that is minimised", "l1")
     squared_from: float = _help("share of the run after which squared errors are minimised; 1 for never", 1.0)
     uncertainty: bool = _help("predict, pixel by pixel, how far off the picture may be", False)
     fill: bool = _help("start from a smooth filling of the hole, which the network corrects, and not from gray", False)
@@ -90,7 +90,7 @@ class Restorer(Model):
         if self.discriminator is not None:
             phases["discriminator"] = {"optimizer": "adam", "lr": 2e-4, "betas": (0.5, 0.9)}
         return {
-            "batch": 16,
+            "batch": 16 if self.fill is None else 8,  # holes differ more than noise does: more and smaller steps
             "phases": phases,
             "lr_schedule": "cosine",
             "warmup_images": 8_000,
@@ -173,6 +173,8 @@ class Restorer(Model):
         self, output: Tensor, log_scale: Tensor | None, image: Tensor, weights: Tensor | None, progress: float
     ) -> Tensor:
         error = output.float() - image
+        if self.config.loss == "psnr" and log_scale is None:
+            return decibels(error, weights)
         if log_scale is not None:
             costs = laplace(output.float(), log_scale, image)
         elif self.config.loss == "l2" or progress >= self.config.squared_from:
@@ -255,8 +257,6 @@ def _check(config: RestorerConfig, data: DataSpec) -> None:
         )
     if config.network == "partial" and data.maps[-1:] != ("hole",):
         raise ConfigError("network=partial fills holes; degrade with a mask last, such as mask:mixed:0.1-0.6")
-    if config.fill and (data.height % 16 or data.width % 16):
-        raise ConfigError(f"patches of {data.height}x{data.width} are no multiples of 16, which fill=true needs")
     unet = 8 if data.scale == 1 else 4 * data.scale
     multiple = {"folded": 2, "unet": unet, "nafnet": 8, "partial": 2**config.depth}.get(config.network, 1)
     if data.height % multiple or data.width % multiple:

@@ -50,7 +50,7 @@ RESTORERS: Mapping[str, _Preset] = {
     ),
     "inpainter": (
         "fills holes: starts from a smooth filling, and adds what a U-Net sees should go on",
-        {"network": "unet", "width": 64, "depth": 1, "fill": True, "hole_weight": 6.0, "squared_from": 0.5},
+        {"network": "unet", "width": 32, "depth": 2, "fill": True, "loss": "psnr", "hole_weight": 100.0},
         _WHOLE,
     ),
 }

@@ -14,8 +14,8 @@ class Fill(nn.Module):
 
     Averages of what is known at half, a quarter … of the size, each level filled from the coarser one and then
     smoothed: nearly the solution of Laplace's equation, without looking further than `reach`. What nothing known lies
-    within reach of becomes 0. Sides must be multiples of `multiple`. Source of the form: Gortler et al. 1996, The
-    Lumigraph, section 3.4 (pull-push); the smoothing is Jacobi's.
+    within reach of becomes 0. Cut a picture at multiples of `multiple` alone, where its parts are to agree.
+    Source of the form: Gortler et al. 1996, The Lumigraph, section 3.4 (pull-push); the smoothing is Jacobi's.
     """
 
     def __init__(self, levels: int = 4, *, rounds: int = 3, coarse_rounds: int = 6) -> None:
@@ -29,6 +29,10 @@ class Fill(nn.Module):
     cross: Tensor  # (1, 1, 3, 3)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
+        height, width = image.shape[2:]
+        more = (0, -width % self.multiple, 0, -height % self.multiple)
+        if any(more):  # nothing is known beyond the edge
+            image, known = (functional.pad(each, more) for each in (image, known))
         values, weights = [image * known], [known]
         for _ in range(self.levels):
             share = functional.avg_pool2d(weights[-1], 2)
@@ -39,7 +43,7 @@ class Fill(nn.Module):
         for value, weight in zip(reversed(values[:-1]), reversed(weights[:-1]), strict=True):
             larger = functional.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)
             filled = self._smoothed(torch.where(weight > 0, value, larger), weight, self.rounds)
-        return filled
+        return filled[:, :, :height, :width]
 
     def _spread(self, value: Tensor, known: Tensor) -> Tensor:
         """The coarsest level, filled ring by ring from what is known beside each place."""
