@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
 from limner.data.builtin.openmoji import Pen
 
+Colour = tuple[int, int, int]
+Thing = tuple[str, int, float, float]
+
 SIDE = 256
-THINGS = (  # emoji, width in pixels, left and top of its middle, as shares of the side
+THINGS: tuple[Thing, ...] = (  # emoji, width in pixels, left and top of its middle, as shares of the side
     ("🌞", 84, 0.80, 0.20),
     ("🌳", 150, 0.16, 0.58),
     ("🏠", 150, 0.55, 0.60),
@@ -19,16 +24,18 @@ WARM = ((38, 70, 83), (42, 157, 143), (233, 196, 106), (244, 162, 97), (231, 111
 NIGHT = ((11, 32, 84), (28, 78, 156), (94, 150, 205), (240, 215, 120), (250, 240, 200))
 
 
-def scene() -> np.ndarray:
-    """(256, 256, 3) uint8: a house, a tree and a cat under the sun."""
+def scene(
+    *, top: Colour = (110, 170, 235), bottom: Colour = (235, 245, 255), things: Sequence[Thing] = THINGS
+) -> np.ndarray:
+    """(256, 256, 3) uint8: a house, a tree and a cat under the sun; the colours are the sky's."""
     rows = np.linspace(0, 1, SIDE)[:, None, None]
-    sky = (1 - rows) * np.array([110, 170, 235]) + rows * np.array([235, 245, 255])
+    sky = (1 - rows) * np.array(top) + rows * np.array(bottom)
     canvas = Image.fromarray(np.broadcast_to(sky, (SIDE, SIDE, 3)).astype(np.uint8))
     ground = ImageDraw.Draw(canvas)
     ground.ellipse((-120, 150, 260, 420), fill=(120, 170, 90))
     ground.ellipse((60, 170, 420, 460), fill=(150, 190, 100))
     pen = Pen()
-    for text, width, across, down in THINGS:
+    for text, width, across, down in things:
         sprite = Image.fromarray(pen(text)).resize((width, width), Image.Resampling.LANCZOS)
         canvas.paste(sprite, (int(across * SIDE - width / 2), int(down * SIDE - width / 2)), sprite)
     return np.asarray(canvas)

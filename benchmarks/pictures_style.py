@@ -31,6 +31,7 @@ from limner.metrics.ssim import ssim
 from limner.tasks.stylize import Manner, stylize
 
 from . import own_pictures
+from .gallery_page import encoded
 from .quality_restoration import flat
 
 METHODS = ("gram", "transport", "moments", "whitening")
@@ -65,7 +66,7 @@ def main() -> None:
         _add(rows, "stylenet", content, styles, [partial(painter.restore, content) for painter in painters])
     plain = np.mean([_scores(content, content, style) for style in styles], axis=0)
     print(f"content itself: manner {plain[0]:.3f}, SSIM 1, colours {plain[2]:.2f}")
-    durable.write_file(given.sheet, encode_png(labelled_rows(rows)))
+    durable.write_file(given.sheet, encoded(labelled_rows(rows)))
 
 
 def _add(
