@@ -53,9 +53,7 @@ def main() -> None:
     began = time.monotonic()
     made = samples(trained, given)
     took = time.monotonic() - began
-    real = _split(given, "test").images[: given.images]
-    floor = _split(given, "train").images
-    floor = floor[np.random.default_rng(0).permutation(len(floor))[: given.images]]
+    real, floor = (_some(_split(given, split).images, given.images) for split in ("test", "train"))
     extractor = Lite0(side=SIDE)
     judge = _features(extractor, real)
     distances = [frechet_distance(_features(extractor, images), judge) for images in (made, floor)]
@@ -107,6 +105,11 @@ def _config(model: str) -> type:
 def _features(extractor: Lite0, images: np.ndarray) -> np.ndarray:
     """(N, H, W, C) uint8 -> (N, D)."""
     return np.concatenate([extractor(images[start : start + ROWS]).pooled for start in range(0, len(images), ROWS)])
+
+
+def _some(images: np.ndarray, count: int) -> np.ndarray:
+    """As many of them, at random: class folders come one class after the other."""
+    return images[np.sort(np.random.default_rng(0).permutation(len(images))[:count])]
 
 
 def _split(given: argparse.Namespace, split: str) -> Dataset:
