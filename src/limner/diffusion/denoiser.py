@@ -108,3 +108,13 @@ def _target(name: str, image: Tensor, noise: Tensor, x: Tensor, sigma: Tensor, a
 def _times(x: Tensor, scale: Tensor) -> Tensor:
     """(B, ...) times (B,), row by row."""
     return x * scale.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def in_half(see: Denoiser) -> Denoiser:
+    """The same with the network in bf16: its products are rounded, what is added to them is not."""
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return see(x, sigma).float()
+
+    return denoise

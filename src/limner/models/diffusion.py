@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion import levels, paths, solvers
-from ..diffusion.denoiser import Denoiser, PreconditionName, denoiser, prediction_loss
+from ..diffusion.denoiser import Denoiser, PreconditionName, denoiser, in_half, prediction_loss
 from ..diffusion.guidance import guided
 from ..diffusion.levels import LevelsName
 from ..diffusion.likelihood import log_density
@@ -90,6 +90,9 @@ class DiffusionOptions(SampleOptions):
     guidance_high: float = field(default=1e9, metadata={"help": "noise level above which there is no guidance"})
     negative: str = field(default="", metadata={"help": "a description of what guidance moves away from"})
     tolerance: float = field(default=1e-3, metadata={"help": "of rk45"})
+    precision: Literal["fp32", "bf16"] = field(
+        default="fp32", metadata={"help": "bf16 is up to three times as fast on newer processors, and a little off"}
+    )
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -219,12 +222,12 @@ class Diffusion(Model):
 
     def denoiser(self, condition: Condition, options: DiffusionOptions, rows: int) -> Denoiser:
         """D(x, sigma) for images of that condition, guided as the options say."""
-        wanted = self.denoiser_of(self.conditioning(condition, rows))
-        if options.guidance == 1 or not self.conditioning.width:
-            return wanted
-        nothing = self.conditioning.nothing(rows, negative=options.negative)
-        interval = (options.guidance_low, options.guidance_high)
-        return guided(wanted, self.denoiser_of(nothing), options.guidance, interval=interval)
+        see = self.denoiser_of(self.conditioning(condition, rows))
+        if options.guidance != 1 and self.conditioning.width:
+            nothing = self.conditioning.nothing(rows, negative=options.negative)
+            interval = (options.guidance_low, options.guidance_high)
+            see = guided(see, self.denoiser_of(nothing), options.guidance, interval=interval)
+        return in_half(see) if options.precision == "bf16" else see
 
     def denoiser_of(self, known: Known) -> Denoiser:
         """D(x, sigma) for images of which that is known."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion import paths, solvers
-from ..diffusion.denoiser import Denoiser
+from ..diffusion.denoiser import Denoiser, in_half
 from ..diffusion.guidance import guided
 from ..diffusion.solvers import SolverName
 from ..errors import ConfigError
@@ -233,7 +233,8 @@ class Pretrained(Model):
         if nothing is not None:
             interval = (options.guidance_low, options.guidance_high)
             see = guided(see, self._denoiser_of(nothing), options.guidance, interval=interval)
-        return see if self.levels.clip is None else clipped(see, self.levels.clip)
+        see = see if self.levels.clip is None else clipped(see, self.levels.clip)
+        return in_half(see) if options.precision == "bf16" else see
 
     def _denoiser_of(self, told: Told) -> Denoiser:
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:

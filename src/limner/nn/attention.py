@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_SCORES = 1 << 20  # numbers at once, some 2 MB
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(query key^T / sqrt(D)) value: (B, heads, L, D) and (B, heads, M, D) twice -> (B, heads, L, D).
@@ -16,10 +18,30 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     seen = None if mask is None else mask[:, None, None, :]
     if query.device.type != "cpu" or query.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    return products(query, key, value, seen)
+
+
+def products(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
+    """The same by two batched products; `seen` (B or 1, 1, L or 1, M) bool.
+
+    Where no gradients are kept a few images are taken at a time, so that their scores stay in the cache.
+    """
+    with torch.autocast(query.device.type, enabled=False):  # it takes a softmax in fp32, of numbers rounded already
+        if torch.is_grad_enabled():
+            return _product(query, key, value, seen)
+        rows = max(1, _SCORES // (query.shape[1] * query.shape[2] * key.shape[2]))
+        if rows >= len(query):
+            return _product(query, key, value, seen)
+        parts = [slice(start, start + rows) for start in range(0, len(query), rows)]
+        of_all = seen is None or len(seen) == 1
+        return torch.cat([_product(query[p], key[p], value[p], seen if of_all else seen[p]) for p in parts])
+
+
+def _product(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if seen is not None:
         scores = scores.masked_fill(~seen, -torch.inf)
-    return scores.softmax(-1).to(value.dtype) @ value
+    return scores.softmax(-1) @ value
 
 
 class Attention(nn.Module):

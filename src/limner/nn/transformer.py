@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ConfigError
+from .attention import products
 
 Turns = tuple[Tensor, Tensor]  # cosines and signed sines, each (L, 1, D): see rotary
 
@@ -165,10 +166,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = None
     if seen is not None and seen.shape[2] > 1:
         seen = seen.repeat(1, 1, sharing, 1)
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        scores = (rows * query.shape[3] ** -0.5) @ key.transpose(2, 3)  # (B, K, H / K L, M)
-        if seen is not None:
-            scores = scores.masked_fill(~seen, -torch.inf)
-        return (scores.softmax(-1).to(value.dtype) @ value).reshape(query.shape)
+        return products(rows, key, value, seen).reshape(query.shape)
     return F.scaled_dot_product_attention(rows, key, value, attn_mask=seen).reshape(query.shape)
 
 
