@@ -1,19 +1,25 @@
-"""A step of diffusion training in Limner's loop, against the same U-Net of diffusers trained by hand.
+"""A step of diffusion training in Limner's loop, and one of sampling, against the same U-Net of diffusers by hand.
 
 The peer is what diffusers' own example does without accelerate: UNet2DModel, noise of a DDPM scheduler, mean square
-error, AdamW, fp32. The networks have the same layers; what differs is arithmetic, attention and the loop.
+error, AdamW, fp32. The networks have the same layers; what differs is arithmetic, attention and the loop. A step of
+sampling is one evaluation of the network, the rest being a few sums, in fp32 and, where it is asked for, in bf16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from limner import models
+from limner.types import Condition, DataSpec
+
 from . import pictures
 from .figures import Figure, Goal, Settings, speedup
+from .measure import Timing, alternate
 from .training import Job, prepare, race
 
 WIDTH, MULTS, BLOCKS, HEAD = 64, (1, 2, 2), 2, 8
@@ -39,24 +45,47 @@ def run(settings: Settings) -> list[Figure]:
         f"{ours / 1e6:.2f} M parameters, diffusers' {size / 1e6:.2f} M; Limner in {prepared.words}, diffusers in fp32"
     )
     name = f"U-Net, {side}×{side}×3, batch {batch}: Limner's loop against diffusers' network by hand"
-    return [speedup(name, timings["limner"], timings["diffusers"], goal=Goal(1.4), note=note)]
+    training = speedup(name, timings["limner"], timings["diffusers"], goal=Goal(1.4), note=note)
+    return [training, *_sampling(settings, net, side)]
+
+
+def _sampling(settings: Settings, net: Mapping[str, Any], side: int) -> list[Figure]:
+    """Evaluations of new networks on eight images."""
+    torch.manual_seed(0)
+    model = models.build("ddpm", models.configure("ddpm", net), DataSpec(3, side, side)).eval()
+    for parameter in model.parameters():
+        if not parameter.any():  # a new network says nothing, and so would be exact in any precision
+            torch.nn.init.normal_(parameter, std=0.02)
+    network = _network(side, width=net["width"], blocks=net["blocks"]).eval()
+    x, sigma, time = torch.randn(8, 3, side, side), torch.ones(8), torch.full((8,), 10)
+    see = {each: model.denoiser(Condition(), model.Options(precision=each), 8) for each in ("fp32", "bf16")}
+    jobs = {
+        "fp32": lambda: ignore(see["fp32"](x, sigma)),
+        "bf16": lambda: ignore(see["bf16"](x, sigma)),
+        "diffusers": lambda: ignore(network(x, time).sample),
+    }
+    with torch.inference_mode():
+        seconds = alternate(jobs, rounds=settings.pick(9, 2))
+        exact = see["fp32"](x, sigma)
+        off = float((see["bf16"](x, sigma) - exact).norm() / exact.norm())
+    found = {name: Timing(name, taken, 8) for name, taken in seconds.items()}
+    name = f"sampling, an evaluation of the same network in {{}} against diffusers' in fp32, {side}×{side}×3, batch 8"
+    return [
+        speedup(name.format("fp32"), found["fp32"], found["diffusers"], goal=Goal(1.35)),
+        speedup(name.format("bf16"), found["bf16"], found["diffusers"], goal=Goal(2.5), note=f"{off:.2%} off"),
+    ]
+
+
+def ignore(result: object) -> None:
+    """A result would be taken for a time."""
 
 
 def _peer(images: np.ndarray, batch: int, side: int, *, width: int, blocks: int) -> tuple[Callable[[], None], int]:
     """A training step of diffusers' network, and how many parameters it has."""
-    from diffusers import DDPMScheduler, UNet2DModel
+    from diffusers import DDPMScheduler
 
     torch.manual_seed(0)
-    network = UNet2DModel(
-        sample_size=side,
-        in_channels=3,
-        out_channels=3,
-        layers_per_block=blocks,
-        block_out_channels=[width * mult for mult in MULTS],
-        down_block_types=["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"],
-        up_block_types=["UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
-        attention_head_dim=HEAD,
-    )
+    network = _network(side, width=width, blocks=blocks)
     scheduler = DDPMScheduler()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     stored = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
@@ -70,3 +99,18 @@ def _peer(images: np.ndarray, batch: int, side: int, *, width: int, blocks: int)
         optimizer.step()
 
     return step, sum(parameter.numel() for parameter in network.parameters())
+
+
+def _network(side: int, *, width: int, blocks: int) -> torch.nn.Module:
+    from diffusers import UNet2DModel
+
+    return UNet2DModel(
+        sample_size=side,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=blocks,
+        block_out_channels=[width * mult for mult in MULTS],
+        down_block_types=["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"],
+        up_block_types=["UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+        attention_head_dim=HEAD,
+    )

@@ -30,6 +30,7 @@ from .training import checkpoint, precision, settings
 from .training.codes import Codes, precomputed
 from .training.folder import RunFolder
 from .training.loop import Trainer
+from .training.memory import keep_freed
 from .training.plan import parse_duration
 from .training.precision import Arithmetic
 from .training.settings import TrainConfig
@@ -70,6 +71,8 @@ def run(job: Job, show: Show | None) -> None:
     """Train to the end of the run's length, from wherever its folder stands."""
     _tell(job.dataset, show or Show())
     device = pick_device(job.train.device)
+    if device.type == "cpu":
+        keep_freed()
     spec, config = _described(job)
     first = None
     if getattr(config, "first", NONE) != NONE:
