@@ -175,12 +175,15 @@ def _section(ask: Ask, cache: Path) -> Section:
 
 
 def _command(sections: Sequence[Section], given: argparse.Namespace) -> str:
-    """The one call that makes all that is on the page, however many made it."""
+    """The one call that makes all that is on the page, however many made it; where files lie is the reader's affair."""
     names = dict.fromkeys(result.ask.model for section in sections for result in section.models)
-    words = [word for section in sections for word in ("--data", f"{section.name}={section.real.ask.data}")]
+    data = {section.name: section.real.ask.data for section in sections}
+    shown = {name: path if path.startswith("builtin:") else "PATH" for name, path in data.items()}
+    words = [word for name, path in shown.items() for word in ("--data", f"{name}={path}")]
     words += ["--models", ",".join(names), "--budget", given.budget, "-n", str(given.n), "--seed", str(given.seed)]
     words += ["--resolution", str(given.resolution)] if given.resolution else []
     words += ["--split", given.split] if given.split != "auto" else []
+    words += ["--patience", f"{given.patience:g}"]
     return "python -m benchmarks.gallery " + shlex.join(words + ["--quick"] * given.quick)
 
 
