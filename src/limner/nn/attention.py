@@ -33,8 +33,8 @@ def products(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> 
         if rows >= len(query):
             return _product(query, key, value, seen)
         parts = [slice(start, start + rows) for start in range(0, len(query), rows)]
-        of_all = seen is None or len(seen) == 1
-        return torch.cat([_product(query[p], key[p], value[p], seen if of_all else seen[p]) for p in parts])
+        each = [seen if seen is None or len(seen) == 1 else seen[p] for p in parts]
+        return torch.cat([_product(query[p], key[p], value[p], s) for p, s in zip(parts, each, strict=True)])
 
 
 def _product(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
