@@ -75,7 +75,7 @@ def foretold(model: str, data: str, budget: str, resolution: int) -> Found:
     reading = {"resolution": resolution}
     dataset = open_data(data, DataConfig(resolution=resolution), split="train")
     facts = advice.look(dataset)
-    (candidate,) = advice._named([model], facts)
+    (candidate,) = advice.named([model], facts)
     cost = trial.measured(trial.Ask(model, data, candidate.config, reading), timeout=300.0, fresh=True)
     choice = advice.choice(candidate, cost, facts, parse_duration("budget", budget), [])
     return Found(sum(stage.images for stage in choice.stages), choice.seconds, choice.memory / 2**20)
@@ -84,7 +84,7 @@ def foretold(model: str, data: str, budget: str, resolution: int) -> Found:
 def real(model: str, data: str, budget: str, resolution: int) -> Found:
     """What `limner train` comes to. Raises ConfigError where it fails."""
     facts = advice.look(open_data(data, DataConfig(resolution=resolution), split="train"))
-    (candidate,) = advice._named([model], facts)
+    (candidate,) = advice.named([model], facts)
     with tempfile.TemporaryDirectory(prefix="limner-advice-") as folder:
         out = Path(folder) / "run"
         words = [
@@ -101,7 +101,7 @@ def real(model: str, data: str, budget: str, resolution: int) -> Found:
         ]
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "limner", *words, *advice._assignments(candidate.config)],
+            [sys.executable, "-m", "limner", *words, *advice.assignments(candidate.config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -152,7 +152,7 @@ def advise(
     facts = look(dataset, accelerator=pick_device(device).type != "cpu")
     choices, left_out = [], {}
     words = _words(data, budget, device, reading)
-    for candidate in suited(facts) if models is None else _named(models, facts):
+    for candidate in suited(facts) if models is None else named(models, facts):
         say(f"trying {candidate.model}")
         ask = Ask(candidate.model, str(data), candidate.config, reading, device, trial_seconds)
         try:
@@ -222,7 +222,7 @@ _GMM = Candidate("gmm", "A floor with an exact density, that networks should bea
 _KNOWN = {each.model: each for each in (_TEXT_FLOW, _LATENT_FLOW, _EDM, _FLOW_MLP, _BINARY_VAE, _VAE, _GMM)}
 
 
-def _named(names: Sequence[str], facts: Facts) -> list[Candidate]:
+def named(names: Sequence[str], facts: Facts) -> list[Candidate]:
     """The candidates that a person names; of those without a rule it is not known how much they need."""
     known = {**_KNOWN, "gan": _gan(facts)}
     found = []
@@ -259,7 +259,7 @@ def choice(candidate: Candidate, cost: Cost, facts: Facts, budget: float, words:
         epochs=epochs,
         reason=_reason(candidate, stages, ready, epochs),
         warning=_warning(candidate, facts),
-        command=shlex.join(["limner", "train", candidate.model, *words, *_assignments(candidate.config)]),
+        command=shlex.join(["limner", "train", candidate.model, *words, *assignments(candidate.config)]),
     )
 
 
@@ -300,7 +300,7 @@ def _warning(candidate: Candidate, facts: Facts) -> str:
     )
 
 
-def _assignments(config: Mapping[str, Any]) -> list[str]:
+def assignments(config: Mapping[str, Any]) -> list[str]:
     """Settings as `--set` flags."""
     written = {key: ",".join(value) if isinstance(value, list) else value for key, value in config.items()}
     return [word for key, value in written.items() for word in ("--set", f"{key}={value}")]
