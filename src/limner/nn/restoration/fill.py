@@ -18,6 +18,8 @@ class Fill(nn.Module):
     Source of the form: Gortler et al. 1996, The Lumigraph, section 3.4 (pull-push); the smoothing is Jacobi's.
     """
 
+    cross: Tensor  # (1, 1, 3, 3)
+
     def __init__(self, levels: int = 4, *, rounds: int = 3, coarse_rounds: int = 6) -> None:
         super().__init__()
         self.levels, self.rounds, self.coarse_rounds = levels, rounds, coarse_rounds
@@ -25,8 +27,6 @@ class Fill(nn.Module):
         self.reach = self.multiple * (coarse_rounds + 1) + sum((rounds + 2) * 2**level for level in range(levels))
         cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
         self.register_buffer("cross", cross[None, None], persistent=False)
-
-    cross: Tensor  # (1, 1, 3, 3)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         height, width = image.shape[2:]
