@@ -1,4 +1,4 @@
-"""What restorers minimise: distances between a picture and the true one, (B, C, H, W) both, value by value or of all."""
+"""What restorers minimise: distances between a picture and the true one, (B, C, H, W) both, by value or of all."""
 
 from __future__ import annotations
 

@@ -91,7 +91,8 @@ class DiffusionOptions(SampleOptions):
     negative: str = field(default="", metadata={"help": "a description of what guidance moves away from"})
     tolerance: float = field(default=1e-3, metadata={"help": "of rk45"})
     precision: Literal["fp32", "bf16"] = field(
-        default="fp32", metadata={"help": "bf16 nearly halves the time of U-Nets on newer processors, and is a little off"}
+        default="fp32",
+        metadata={"help": "bf16 nearly halves the time of U-Nets on newer processors, and is a little off"},
     )
 
     def __post_init__(self) -> None:
