@@ -5,7 +5,22 @@ Schedules are functions of the images seen, never of a share of the budget: a lo
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+_WIDE = 4.0  # log variance: a posterior seven times as wide as the prior, which only a network gone astray asks for
+
+
+def tamed(log_variance: Tensor) -> Tensor:
+    """The log variance to take for what a network says; the shape is kept.
+
+    As it stands up to 4, and beyond that a variance that grows in proportion, not exponentially. An image that a
+    network has not met may make it say 25, and the gradient of a KL of 10^10 nats ends a run that did well.
+    """
+    if (log_variance <= _WIDE).all():  # as good as always, and much cheaper to ask than to do for nothing
+        return log_variance
+    beyond = (log_variance - _WIDE).clamp(min=0)
+    return torch.where(beyond > 0, _WIDE + beyond.log1p(), log_variance)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -37,9 +37,7 @@ def bernoulli_log_prob(image: Tensor, logits: Tensor) -> Tensor:
     logits   (B, C, H, W)   log odds of on
     returns  (B,) nats; a log probability only when the image is binary
     """
-    logits, target = logits.float(), (image + 1) / 2
-    # log(1 - p) + target * log odds: the same as torch's own cross entropy in four fifths of the time
-    return (logits * target - F.softplus(logits, threshold=30)).flatten(1).sum(1)  # (B,)
+    return -F.binary_cross_entropy_with_logits(logits.float(), (image + 1) / 2, reduction="none").flatten(1).sum(1)
 
 
 def logistic_log_prob(image: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..losses.divergence import capacity_cost, cyclical, free_bits, gaussian_kl, warmup
+from ..losses.divergence import capacity_cost, cyclical, free_bits, gaussian_kl, tamed, warmup
 from ..losses.likelihood import binarize
 from ..losses.observation import LikelihoodName, observation
 from ..model import Loss, Model, SampleOptions, Step
@@ -188,7 +188,7 @@ class VAE(Model):
     def _posterior(self, image: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(latent | image), each (B, D) float32."""
         mean, log_variance = self.encoder(image, condition).float().chunk(2, dim=1)
-        return mean, log_variance
+        return mean, tamed(log_variance)
 
     def _weigh(
         self, image: Tensor, condition: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor
@@ -204,7 +204,7 @@ class VAE(Model):
 
     def encode(self, image: Tensor, condition: Condition) -> Tensor:
         """(B, C, H, W) -> (B, latent): the posterior's mean."""
-        return self._posterior(image, self._encode(condition, image))[0]
+        return self.encoder(image, self._encode(condition, image)).float()[:, : self.config.latent]
 
     def decode(self, latent: Tensor, condition: Condition) -> Tensor:
         """(B, latent) -> (B, C, H, W) in [-1, 1]: the expected image."""

@@ -38,7 +38,7 @@ from .show import Report, Show
 from .step import NonFinite, StepLog, Stepper
 
 _LOG_EVERY = 1.0  # seconds
-_ASK_EVERY = 0.05  # seconds between steps that note what they give
+_ASK_EVERY = 0.1  # seconds between steps that note what they give
 _CHECK_EVERY = 50  # steps between looks for weights that are not finite
 _FAILED_SAVES = 3  # in a row, before a run stops
 
@@ -412,7 +412,7 @@ class Trainer:
 class _Meter:
     """Means of what steps gave since the last report, read off the device only then.
 
-    Short steps are not all asked: twenty of them a second say as much as two hundred, at a tenth of the cost.
+    Short steps are not all asked: ten of them a second say as much as two hundred, at a twentieth of the cost.
     """
 
     def __init__(self, trainer: Trainer) -> None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from math import isfinite
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..model import Loss, Model, Step, Terms
 from ..rng import StepRng, mixed
 from ..types import Batch
 from .precision import Arithmetic
+
+_WHOLE_EVERY = 16  # steps between looks at every gradient; between them the telling ones do
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
 class NonFinite(Exception):
@@ -63,6 +67,7 @@ class Stepper:
         self.model, self.optimizers, self.phases = model, optimizers, model.phases()
         self.arithmetic, self.device = arithmetic, device
         self.seed, self.clip, self.accumulate = seed, clip, accumulate
+        self._telling = {phase: _telling(model, parameters) for phase, parameters in self.phases.items()}
         self._base_lr = {phase: optimizer.param_groups[0]["lr"] for phase, optimizer in optimizers.items()}
 
     def set_lr(self, factor: float) -> None:
@@ -92,7 +97,7 @@ class Stepper:
             first = next(losses)
             if first is None:
                 return log
-            self._update(first.phase, chain((first,), losses), log)
+            self._update(first.phase, chain((first,), losses), log, whole=index % _WHOLE_EVERY == 0)
 
     def _part(self, batch: Batch, index: int, images: int, progress: float, part: int) -> Iterator[Loss]:
         """The losses of one part of the batch, with that part's share of the step's noise."""
@@ -106,8 +111,11 @@ class Stepper:
         with self.arithmetic.autocast(self.device):
             return next(part, None)
 
-    def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog | None) -> None:
-        """Back-propagate the parts of one loss as they are made, and step its phase."""
+    def _update(self, phase: str, losses: Iterable[Loss | None], log: StepLog | None, *, whole: bool) -> None:
+        """Back-propagate the parts of one loss as they are made, and step its phase.
+
+        whole   look at every gradient, not only at the telling ones; a clipped step does in any case
+        """
         share = 1 / self.accumulate
         parameters, optimizer = self.phases[phase], self.optimizers.get(phase)
         _forget(parameters)
@@ -121,26 +129,43 @@ class Stepper:
             if log is not None:
                 log.take(phase, loss.terms, share)
         assert total is not None, "a batch has at least one part"
-        norm = self._clipped_norm(parameters)
+        whole = whole or self.clip is not None
+        norm = self._norm_of(parameters) if whole or log is not None else None
+        checked = norm if whole else _sum(self._telling[phase])  # never as the log pleases: that goes by the clock
         # one test for both: a loss that is not finite with finite gradients is caught as well
-        if not torch.isfinite(total + norm):
+        if not isfinite(total if checked is None else total + checked):
             _forget(parameters)
-            raise NonFinite(phase, "the loss" if not torch.isfinite(total) else "the gradient")
+            raise NonFinite(phase, "the gradient" if isfinite(total) else "the loss")
+        if self.clip is not None and norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         if optimizer is not None:
             optimizer.step()
-        if log is not None:
+        if log is not None and norm is not None:
             log.values[f"{phase}/loss"] = total
             log.values[f"{phase}/gradient_norm"] = norm
 
-    def _clipped_norm(self, parameters: list[torch.nn.Parameter]) -> Tensor:
-        """The norm of the phase's gradient before clipping; clips it when asked to."""
+    def _norm_of(self, parameters: list[nn.Parameter]) -> Tensor:
+        """The norm of these parameters' gradients; 0 when the loss depends on none of them."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if not gradients:  # the loss depends on none of the phase's parameters
-            return torch.zeros((), device=self.device)
-        norm = _norm(gradients)
-        if self.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
-        return norm
+        return _norm(gradients) if gradients else torch.zeros((), device=self.device)
+
+
+def _telling(model: nn.Module, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Those whose gradients tell of all: what is not finite in the gradient of a layer's weight is so in its bias's.
+
+    Both are sums of the same errors, over a bias a thousandth as long. Only a sum that overflows may show in the weight
+    alone, and a cost of the weight itself; the next look at every gradient finds it, or the next loss.
+    """
+    owned, layers = {id(parameter) for parameter in parameters}, list(model.modules())
+    spared = {id(layer.weight) for layer in layers if isinstance(layer, _LAYERS) and id(layer.bias) in owned}
+    shared = {id(each) for it in layers if not isinstance(it, _LAYERS) for each in it.parameters(recurse=False)}
+    return [parameter for parameter in parameters if id(parameter) not in spared - shared]
+
+
+def _sum(parameters: list[nn.Parameter]) -> Tensor | None:
+    """The sum of these parameters' gradients, which is finite if all of them are; None when there are none."""
+    gradients = [parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]
+    return torch.cat(gradients).sum() if gradients else None
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
