@@ -35,7 +35,7 @@ from limner.images.read import decode
 from limner.metrics.superresolution import evaluate_pair, luma, modcrop
 from limner.rng import generator
 from limner.tasks.apply import How
-from limner.tasks.restore import Told, restore, values
+from limner.tasks.restore import Told, back_projected, restore, values
 from limner.training.show import TerminalShow
 
 from . import classical, machine
@@ -100,13 +100,18 @@ def _train(given: argparse.Namespace) -> limner.Trained:
 
 def _judge(trained: limner.Trained, chain: Degradation, pictures: list[np.ndarray], channels: int) -> None:
     """One line: mean quality of what was degraded (enlarged by bicubic where it is smaller), of what was restored,
-    likewise in bf16, of the mean of eight turned and mirrored restorations, and of what is had without learning.
+    likewise in bf16, of the mean of eight turned and mirrored restorations, of what was restored and then made to
+    shrink to what was given, and of what is had without learning.
     """
     cases = [_case(trained, chain, picture, place, channels) for place, picture in enumerate(pictures)]
     began = time.monotonic()
     ways = {"restored": How(), "in bf16": How(half=True), "self-ensemble": How(ensemble=True)}
     made = {name: [_restored(trained, case, how) for case in cases] for name, how in ways.items()}
     seconds = time.monotonic() - began
+    if chain.text == f"down:{chain.scale}":  # by bicubic and nothing else, so that it can be undone in part
+        made["consistent"] = [
+            back_projected(one, case.bad) for one, case in zip(made["restored"], cases, strict=True)
+        ]
     parts = {"before": [case.start for case in cases], **made}
     parts |= _classical(cases, chain)
     means = {

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from limner.losses.divergence import capacity_cost, cyclical, free_bits, gaussian_kl, warmup
+from limner.losses.divergence import capacity_cost, cyclical, free_bits, gaussian_kl, tamed, warmup
 
 
 def test_gaussian_kl_is_the_closed_form_and_the_mean_of_log_ratios():
@@ -14,6 +14,18 @@ def test_gaussian_kl_is_the_closed_form_and_the_mean_of_log_ratios():
     latent = posterior.sample((200_000,))
     sampled = (posterior.log_prob(latent) - prior.log_prob(latent)).mean(0)
     torch.testing.assert_close(found, sampled, atol=0.02, rtol=0)
+
+
+def test_a_log_variance_is_left_alone_up_to_four_and_tamed_beyond():
+    ordinary = torch.linspace(-30, 4, 100).reshape(10, 10)
+    assert tamed(ordinary) is ordinary
+    mixed = torch.tensor([-3.0, 3.9999, 4.0, 4.0 + 1e-6, 25.0, 1e4], requires_grad=True)
+    found = tamed(mixed)
+    assert torch.equal(found[:3], mixed[:3])
+    torch.testing.assert_close(found[3:].exp(), torch.e**4 * (mixed[3:] - 3))  # grows in proportion, from e^4 at 4
+    slopes = torch.autograd.grad(found.exp().sum(), mixed)[0]
+    torch.testing.assert_close(slopes[3:], torch.full((3,), torch.e**4))  # as steep as at 4, and never flat
+    assert tamed(torch.tensor([torch.nan])).isnan()
 
 
 def test_free_bits_cost_the_floor_and_press_no_dimension_that_is_under_it():

@@ -140,6 +140,16 @@ def test_a_consistent_picture_shrinks_to_what_was_given():
     assert after < 0.5 < before  # rounding alone is left
 
 
+def test_what_shrinking_took_is_given_back_and_nothing_else():
+    """A picture that shrinks to what was given stays; one that does not comes nearer with each round."""
+    true = picture(40, 36, 1).astype(np.float64)
+    given = resize(true, 0.5)
+    assert np.allclose(restore.back_projected(true, given), true, atol=1e-9)
+    off = true + np.linspace(-9, 9, 36)[None, :, None]
+    left = [np.abs(resize(restore.back_projected(off, given, rounds=n), 0.5) - given).max() for n in (0, 1, 3)]
+    assert left[0] > 8 and left[1] < left[0] / 2 and left[2] < left[1] / 2
+
+
 def test_a_picture_as_png_is_the_picture():
     model, given = restorer("srnet", ENLARGES), picture(50, 41, 4)
     packed = b"".join(restore.png(model, given, how=How(16)))

@@ -7,7 +7,7 @@ from torch import nn
 
 from limner.model import Loss
 from limner.rng import mixed
-from limner.training.step import NonFinite, _norm
+from limner.training.step import NonFinite, _norm, _telling
 
 
 def weights(model):
@@ -117,6 +117,68 @@ def test_what_is_not_finite_is_named_and_moves_nothing(kind, what, clip, digits)
     with pytest.raises(NonFinite, match=f"^{what} of phase 'model' is not finite$"):
         stepper(model, clip=clip).step(batch_of(digits), 0, 0)
     assert torch.equal(model.parameter.detach(), torch.zeros(2)) and model.parameter.grad is None
+
+
+class Layered(nn.Module):
+    """Two layers and a table, of which one element gets a gradient that is not finite."""
+
+    def __init__(self, bad):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 5), nn.Conv1d(1, 2, 3)
+        self.table, self.tied = nn.Embedding(4, 5), nn.Embedding(2, 3)
+        self.third = nn.Linear(3, 2, bias=False)
+        self.bad = bad
+
+    def phases(self):
+        return {"model": list(self.parameters())}
+
+    def training_defaults(self):
+        return {"phases": {"model": {"optimizer": "sgd", "lr": 1.0}}}
+
+    def losses(self, batch, step):
+        hidden = self.first(torch.ones(2, 3)) + self.table(torch.tensor([1, 3]))
+        if self.bad == "errors":
+            zero = hidden[0, 2] - hidden[0, 2].detach()
+            hidden = hidden + (zero * zero).sqrt()  # 0, with an infinite slope: all that led to it has a gradient of NaN
+        made = self.second(hidden[:, None]).sum() + self.third(self.tied(torch.tensor([0]))).sum()
+        weights = {"table": self.table.weight, "bare": self.third.weight, "tied": self.tied.weight}
+        if self.bad in weights:
+            made = made + (weights[self.bad] - weights[self.bad].detach()).square().sum().sqrt()
+        yield Loss("model", made)
+
+
+@pytest.mark.parametrize("bad", ["errors", "table", "bare", "tied"])
+@pytest.mark.parametrize("step", [0, 1, 7])
+def test_between_looks_at_every_gradient_the_telling_ones_are_enough(bad, step, digits):
+    """A layer's bias tells of its weight; what has no bias beside it is looked at every time."""
+    model = Layered(bad)
+    before = weights(model)
+    with pytest.raises(NonFinite, match="^the gradient of phase 'model' is not finite$"):
+        stepper(model).step(batch_of(digits), step, 0, logged=False)
+    assert all(torch.equal(one, other) for one, other in zip(weights(model), before, strict=True))
+
+
+def test_a_gradient_that_only_a_weight_shows_is_found_at_the_sixteenth_step(digits):
+    class Quiet(Layered):
+        def losses(self, batch, step):
+            weight = self.first.weight
+            for loss in super().losses(batch, step):
+                yield loss._replace(value=loss.value + (weight - weight.detach()).square().sum().sqrt())
+
+    log = stepper(Quiet("nothing")).step(batch_of(digits), 15, 0)
+    assert log is not None and not torch.isfinite(log.values["model/gradient_norm"])  # the log shows it, and moves nothing
+    with pytest.raises(NonFinite):
+        stepper(Quiet("nothing")).step(batch_of(digits), 16, 0)
+    with pytest.raises(NonFinite):
+        stepper(Quiet("nothing"), clip=1.0).step(batch_of(digits), 15, 0)
+
+
+def test_a_weight_shared_with_a_table_is_looked_at_every_time(digits):
+    model = Layered("nothing")
+    model.first.weight = model.table.weight = nn.Parameter(torch.randn(5, 3))
+    told = {id(each) for each in _telling(model, list(model.parameters()))}
+    assert id(model.table.weight) in told and id(model.second.weight) not in told
+    assert id(model.third.weight) in told and id(model.first.bias) in told
 
 
 def test_the_batch_is_named_where_it_is_known():

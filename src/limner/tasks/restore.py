@@ -105,18 +105,25 @@ def png(
     return encode_png_bands(chain([first], bands), height, width, first.shape[2])
 
 
-def consistently(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> np.ndarray:
-    """An enlarged picture moved until bicubic shrinking gives the picture that it was made of; both uint8.
-
-    Source: Irani and Peleg 1991, Improving resolution by image registration, section 3.
-    """
+def consistently(made: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """An enlarged picture moved until bicubic shrinking gives the picture that it was made of; both uint8."""
     scale = made.shape[0] // picture.shape[0]
     if scale == 1 or made.shape[2] != picture.shape[2]:
         raise ConfigError("only an enlarged picture can be made consistent with the one it was made of")
+    return np.floor(back_projected(made, picture) + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def back_projected(made: np.ndarray, picture: np.ndarray, *, rounds: int = 10) -> np.ndarray:
+    """(s h, s w, C) levels, not rounded where they need not be, and (h, w, C) -> (s h, s w, C) float64.
+
+    What a picture loses when it is shrunk by bicubic is given back to it, enlarged by bicubic, `rounds` times.
+    Source: Irani and Peleg 1991, Improving resolution by image registration, section 3.
+    """
+    scale = made.shape[0] // picture.shape[0]
     found, wanted = made.astype(np.float64), picture.astype(np.float64)
     for _ in range(rounds):
         found = found + bicubic.resize(wanted - bicubic.resize(found, 1 / scale), scale)
-    return np.floor(found + 0.5).clip(0, 255).astype(np.uint8)
+    return found
 
 
 def error_png(model: Any, picture: np.ndarray, told: Told = NOTHING, how: How = TILED) -> Iterator[bytes]:
