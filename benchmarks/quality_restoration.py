@@ -109,9 +109,7 @@ def _judge(trained: limner.Trained, chain: Degradation, pictures: list[np.ndarra
     made = {name: [_restored(trained, case, how) for case in cases] for name, how in ways.items()}
     seconds = time.monotonic() - began
     if chain.text == f"down:{chain.scale}":  # by bicubic and nothing else, so that it can be undone in part
-        made["consistent"] = [
-            back_projected(one, case.bad) for one, case in zip(made["restored"], cases, strict=True)
-        ]
+        made["consistent"] = [back_projected(one, case.bad) for one, case in zip(made["restored"], cases, strict=True)]
     parts = {"before": [case.start for case in cases], **made}
     parts |= _classical(cases, chain)
     means = {

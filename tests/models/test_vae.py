@@ -348,7 +348,7 @@ def test_no_samples_give_no_bound():
 
 @pytest.mark.parametrize("changes", [{}, {"importance": 3}, {"prior": "coupling"}, {"likelihood": "bernoulli"}])
 def test_a_posterior_that_runs_away_costs_much_and_does_not_explode(changes):
-    """A VAE that had done well for 4,500 steps met an image whose log variance it took for 25: 10^10 nats, and its end."""
+    """A VAE that did well for 4,500 steps took the log variance of an image for 25: 10^10 nats, and its end."""
     model, rows = build(replace(MLP, **changes)), images()
     with torch.no_grad():
         model.encoder.layers.last.bias[MLP.latent :] = 25.0

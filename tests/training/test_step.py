@@ -139,7 +139,7 @@ class Layered(nn.Module):
         hidden = self.first(torch.ones(2, 3)) + self.table(torch.tensor([1, 3]))
         if self.bad == "errors":
             zero = hidden[0, 2] - hidden[0, 2].detach()
-            hidden = hidden + (zero * zero).sqrt()  # 0, with an infinite slope: all that led to it has a gradient of NaN
+            hidden = hidden + (zero * zero).sqrt()  # 0, with an infinite slope: NaN in all that led to it
         made = self.second(hidden[:, None]).sum() + self.third(self.tied(torch.tensor([0]))).sum()
         weights = {"table": self.table.weight, "bare": self.third.weight, "tied": self.tied.weight}
         if self.bad in weights:
@@ -166,7 +166,7 @@ def test_a_gradient_that_only_a_weight_shows_is_found_at_the_sixteenth_step(digi
                 yield loss._replace(value=loss.value + (weight - weight.detach()).square().sum().sqrt())
 
     log = stepper(Quiet("nothing")).step(batch_of(digits), 15, 0)
-    assert log is not None and not torch.isfinite(log.values["model/gradient_norm"])  # the log shows it, and moves nothing
+    assert log is not None and not torch.isfinite(log.values["model/gradient_norm"])  # as the log says
     with pytest.raises(NonFinite):
         stepper(Quiet("nothing")).step(batch_of(digits), 16, 0)
     with pytest.raises(NonFinite):
