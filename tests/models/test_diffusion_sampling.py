@@ -4,6 +4,7 @@ import pytest
 import torch
 from properties import pictures, trained
 
+from limner import models
 from limner.rng import ImageRng
 from limner.types import Condition
 
@@ -31,3 +32,20 @@ def test_bf16_rounds_what_the_network_says_and_guidance_alike(digits):
         )
         assert half.dtype == torch.float32
         assert 0 < (exact - half).norm() / exact.norm() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "solver"), [("flow", "heun"), ("edm", "heun"), ("latent-flow", "ancestral"), ("text-flow", "ancestral")]
+)
+def test_models_in_latents_take_fresh_noise_at_each_step_and_those_in_pixels_none(name, solver, digits):
+    assert models.entry(name).load().Options().solver == solver
+
+
+@pytest.mark.parametrize("name", ["flow", "latent-flow"])
+def test_fresh_noise_is_that_of_the_image_and_not_of_its_batch(name, digits):
+    model = trained(name, digits)
+    options = model.Options(steps=3, solver="ancestral")
+    together = pictures(model, digits, range(5), options=options)
+    assert torch.equal(pictures(model, digits, [3], options=options)[0], together[3])
+    still = pictures(model, digits, range(5), options=model.Options(steps=3, solver="ddim"))
+    assert (together - still).abs().max() > 0.01
