@@ -37,7 +37,7 @@ def test_bf16_rounds_what_the_network_says_and_guidance_alike(digits):
 @pytest.mark.parametrize(
     ("name", "solver"), [("flow", "heun"), ("edm", "heun"), ("latent-flow", "ancestral"), ("text-flow", "ancestral")]
 )
-def test_models_in_latents_take_fresh_noise_at_each_step_and_those_in_pixels_none(name, solver, digits):
+def test_models_in_latents_take_fresh_noise_at_each_step_and_those_in_pixels_none(name, solver):
     assert models.entry(name).load().Options().solver == solver
 
 
