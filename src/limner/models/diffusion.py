@@ -31,7 +31,6 @@ from .conditioning import Conditioning, Known
 from .coupling import coupled
 from .first import FirstStage
 
-
 SOLVERS = {"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"}
 
 
