@@ -192,12 +192,12 @@ class Stepping:
         def gradients(parameters) -> dict:
             return {p: None if p.grad is None else p.grad.clone() for p in parameters}
 
-        def look(phase, losses, log) -> None:
+        def look(phase, losses, log, **how) -> None:
             own = set(model.phases()[phase])
             others = [parameter for parameter in model.parameters() if parameter not in own]
             self._same(self._after, gradients(model.parameters()), "between the phases")
             before = gradients(others)
-            update(phase, losses, log)
+            update(phase, losses, log, **how)
             self._same(before, gradients(others), f"by phase {phase!r}")
             self._after = gradients(model.parameters())
             self.seen.add(phase)
