@@ -1,7 +1,7 @@
 """What the training loop costs on top of a step written by hand: same networks, losses, optimiser and arithmetic.
 
-What it does for that cost: keyed noise and order, two averages of the weights, a check of every loss and gradient,
-gradient norms and terms in the log, the meter, the plan, and a look at all weights every 50 steps.
+What it does for that cost: keyed noise and order, two averages of the weights, a check of every loss and of the
+telling gradients, gradient norms and terms in the log, the meter, the plan, and a look at all weights every 50 steps.
 """
 
 from __future__ import annotations

@@ -204,6 +204,7 @@ class VAE(Model):
 
     def encode(self, image: Tensor, condition: Condition) -> Tensor:
         """(B, C, H, W) -> (B, latent): the posterior's mean."""
+        # not by _posterior: that looks at the values, which an export of the network cannot follow
         return self.encoder(image, self._encode(condition, image)).float()[:, : self.config.latent]
 
     def decode(self, latent: Tensor, condition: Condition) -> Tensor:
