@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from limner.features.engine import How
+from limner.engine import How
 from limner.features.extractor import Features
 from limner.features.inception import TILE, Inception
 from limner.features.store import blocks, features_of

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from limner.features.inception import EPSILON, Network
 from limner.rng import generator
 
+BATCH = 50  # images that pytorch-fid's network sees at once where nobody says otherwise
+
 
 def random_weights(seed: int = 0) -> dict[str, Tensor]:
     """Weights of Inception-v3 under the published names, of a scale that features keep from layer to layer."""

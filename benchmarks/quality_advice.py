@@ -8,7 +8,6 @@ clock from the command to the finished model, and the peak of memory.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -99,22 +98,30 @@ def real(model: str, data: str, budget: str, resolution: int) -> Found:
             str(out),
             "--quiet",
         ]
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "limner", *words, *advice.assignments(candidate.config)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, used = os.wait4(process.pid, 0)
+        began, said = time.monotonic(), Path(folder) / "said"
+        with said.open("w") as stderr:
+            command = [sys.executable, "-m", "limner", *words, *advice.assignments(candidate.config)]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        memory = 0
+        while process.poll() is None:
+            memory = max(memory, _peak(process.pid))
+            time.sleep(0.05)
         seconds = time.monotonic() - began
-        if status:
-            raise ConfigError(said.strip().splitlines()[-1] if said.strip() else f"it ended with {status}")
+        if process.returncode:
+            lines = said.read_text().strip().splitlines()
+            raise ConfigError(lines[-1] if lines else f"it ended with {process.returncode}")
         stages = [out / "first", out] if (out / "first").exists() else [out]
         images = sum(int(limner.load(stage).about["images_shown"]) for stage in stages)
-    return Found(images, seconds, used.ru_maxrss / 1024)
+    return Found(images, seconds, memory / 1024)
+
+
+def _peak(pid: int) -> int:
+    """KiB that a process ever used; not what wait4 tells, which is at least what this process used when it began it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 if __name__ == "__main__":

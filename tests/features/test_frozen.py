@@ -10,8 +10,8 @@ from feature_cases import Tiny
 from torch import nn
 
 from limner import features
+from limner.engine import How
 from limner.errors import ConfigError, ModelError
-from limner.features.engine import How
 from limner.features.frozen import Frozen, Traits
 from limner.features.preparation import Preparation
 

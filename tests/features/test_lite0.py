@@ -9,9 +9,9 @@ from counting_cases import pictures
 from torch.nn import functional
 
 from limner import features
+from limner.engine import How
 from limner.errors import MissingExtra, ModelError
 from limner.features import lite0, weights
-from limner.features.engine import How
 from limner.features.extractor import Extractor
 
 

@@ -7,8 +7,8 @@ from counting_cases import pictures
 from feature_cases import Tiny
 
 from limner import features
+from limner.engine import How
 from limner.errors import ConfigError, ModelError
-from limner.features.engine import How
 from limner.features.torchscript import TorchScript
 
 

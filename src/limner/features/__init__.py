@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError, unknown
 
 if TYPE_CHECKING:
-    from .engine import How
+    from ..engine import How
     from .extractor import Extractor
 
 NAMES = ("lite0", "inception", "inception-clean")
@@ -35,7 +35,7 @@ def load(name: str, *, precision: str = "fp32", engine: str = "auto") -> Extract
 
     Raises ConfigError naming the nearest name for one that is none.
     """
-    from .engine import How
+    from ..engine import How
     from .frozen import Frozen
 
     extractor = _load(name, How(engine, precision))

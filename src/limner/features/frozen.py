@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine import How, Run, compile_network
 from ..errors import ModelError
-from .engine import How, Run, compile_network
 from .extractor import Features
 from .preparation import opaque
 
@@ -49,7 +49,7 @@ class Frozen:
         self.resize, self.precision = preparation.words, how.precision
         self.how, self.preparation = how, preparation
         self.recipe: tuple[str, str, str] | None = None  # name, precision, engine of features.load
-        self._network = network
+        self._network = network.eval().requires_grad_(False)
         self._runs: dict[tuple[int, ...], Run] = {}
 
     def __call__(self, images: np.ndarray) -> Features:
@@ -79,7 +79,7 @@ class Frozen:
         """What the network gives for one prepared tile."""
         shape = tuple(tile.shape)
         if shape not in self._runs:
-            self._runs[shape] = compile_network(self._network, tile, self.how, key=self.sha256)
+            self._runs[shape] = compile_network(self._network, [tile], self.how, key=self.sha256)
         return self._runs[shape](tile)
 
     def _checked(self, part: Tensor, width: int) -> np.ndarray:

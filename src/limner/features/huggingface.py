@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine import How
 from ..errors import ConfigError, ModelError, require, unknown
 from ..fetch import OFFLINE, offline
-from .engine import How
 from .frozen import Frozen, Traits
 from .preparation import opaque
 from .weights import first_line, sha256_of

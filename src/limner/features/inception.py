@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..engine import How
 from ..errors import ConfigError, ModelError, unknown
 from . import folding, weights
-from .engine import How
 from .frozen import Frozen, Traits
 from .preparation import Preparation
 from .resize import Kernel

@@ -23,9 +23,9 @@ from torch.nn import functional
 
 from .. import durable
 from ..config import from_dict
+from ..engine import How
 from ..errors import BadCheckpoint, ConfigError
 from ..images.colour import with_channels
-from .engine import How
 from .frozen import Frozen, Traits
 from .resize import resize
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..engine import How
 from ..errors import ConfigError, ModelError
-from .engine import How
 from .frozen import Frozen, Traits
 from .preparation import Preparation
 from .weights import first_line, sha256_of

@@ -65,6 +65,11 @@ class PretrainedOptions(DiffusionOptions):
 
     solver: SolverName = field(default="dpm", metadata={"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"})
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine != "torch":
+            raise ConfigError(f"engine={self.engine} runs Limner's own networks alone; use engine=torch for this model")
+
 
 @dataclass(frozen=True)
 class TextOptions(PretrainedOptions):

@@ -3,13 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from counting_cases import pictures
-from feature_cases import Tiny
+from torch import Tensor, nn
 
-from limner import errors
+from limner import engine, errors
+from limner.engine import How, compile_network
 from limner.errors import ConfigError, MissingExtra
-from limner.features import engine
-from limner.features.engine import How, compile_network
+from limner.rng import generator
+
+
+class Tiny(nn.Module):
+    """(B, 3, H, W), (B, 5) -> (B, 8), (B, 5): big enough for an export, small enough for a test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.filter, self.told, self.classify = nn.Conv2d(3, 8, 3, 2, 1), nn.Linear(5, 8), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        pooled = torch.relu(self.filter(x / 255)).mean((2, 3)) + self.told(told)
+        return pooled, self.classify(pooled)
 
 
 @pytest.fixture
@@ -21,20 +33,27 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def exported():
     """The tiny network as ONNX, made once for all tests."""
-    return engine._export(Tiny().eval(), torch.zeros(4, 3, 12, 12))
+    return engine._export(Tiny().eval(), GIVEN)
 
 
-IMAGES = torch.from_numpy(pictures(4, 3, 12, 12)).float()
+def inputs(rows):
+    """What the network takes, for that many images."""
+    noise = generator(0, "test inputs", rows)
+    images = noise.integers(0, 256, (rows, 3, 12, 12)).astype(np.float32)
+    return torch.from_numpy(images), torch.from_numpy(noise.standard_normal((rows, 5), np.float32))
 
 
-def compiled(how, **network):
-    return compile_network(Tiny(**network), IMAGES, how, key="tiny")
+GIVEN = inputs(4)
+
+
+def compiled(how):
+    return compile_network(Tiny().eval(), GIVEN, how, key="tiny")
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_other_engines_agree_with_torch_to_1e_5(name, home, exported, monkeypatch):
-    monkeypatch.setattr(engine, "_export", lambda network, example: exported)
-    expected, found = compiled(How("torch"))(IMAGES), compiled(How(name))(IMAGES)
+    monkeypatch.setattr(engine, "_export", lambda network, examples: exported)
+    expected, found = compiled(How("torch"))(*GIVEN), compiled(How(name))(*GIVEN)
     assert len(found) == 2
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == torch.float32 and (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
@@ -44,36 +63,37 @@ def test_an_export_takes_batches_of_any_size(exported):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(exported)
-    for count in (1, 3, 8):
-        images = pictures(count, 3, 12, 12).astype(np.float32)
-        pooled, _ = session.run(None, {"images": images})
-        assert np.allclose(pooled, Tiny()(torch.from_numpy(images))[0].detach().numpy(), atol=1e-5)
+    names = [each.name for each in session.get_inputs()]
+    for rows in (1, 3, 8):
+        given = inputs(rows)
+        pooled, _ = session.run(None, dict(zip(names, (each.numpy() for each in given), strict=True)))
+        assert np.allclose(pooled, Tiny()(*given)[0].detach().numpy(), atol=1e-5)
 
 
 def test_an_export_is_made_once_and_again_when_it_is_damaged(home, exported, monkeypatch):
     made = []
-    monkeypatch.setattr(engine, "_export", lambda network, example: made.append(1) or exported)
+    monkeypatch.setattr(engine, "_export", lambda network, examples: made.append(1) or exported)
     for _ in range(2):
         compiled(How("onnxruntime"))
     assert len(made) == 1
     (model,) = home.glob("*/model.onnx")
     model.write_bytes(model.read_bytes()[:-1])
-    expected = compiled(How("torch"))(IMAGES)[0]
-    assert torch.allclose(compiled(How("onnxruntime"))(IMAGES)[0], expected, atol=1e-5) and len(made) == 2
-    compile_network(Tiny(), IMAGES, How("onnxruntime"), key="other weights")
+    expected = compiled(How("torch"))(*GIVEN)[0]
+    assert torch.allclose(compiled(How("onnxruntime"))(*GIVEN)[0], expected, atol=1e-5) and len(made) == 2
+    compile_network(Tiny(), GIVEN, How("onnxruntime"), key="other weights")
     assert len(made) == 3
 
 
 def test_without_a_disk_to_keep_it_on_the_export_still_runs(tmp_path, exported, monkeypatch):
     (tmp_path / "cache").write_bytes(b"in the way")
     monkeypatch.setenv("LIMNER_HOME", str(tmp_path))
-    monkeypatch.setattr(engine, "_export", lambda network, example: exported)
+    monkeypatch.setattr(engine, "_export", lambda network, examples: exported)
     for name in ("onnxruntime", "openvino"):
-        assert torch.allclose(compiled(How(name))(IMAGES)[0], compiled(How("torch"))(IMAGES)[0], atol=1e-5)
+        assert torch.allclose(compiled(How(name))(*GIVEN)[0], compiled(How("torch"))(*GIVEN)[0], atol=1e-5)
 
 
 def test_bf16_in_torch_errs_by_less_than_two_percent():
-    exact, rough = compiled(How("torch"))(IMAGES), compiled(How("torch", "bf16"))(IMAGES)
+    exact, rough = compiled(How("torch"))(*GIVEN), compiled(How("torch", "bf16"))(*GIVEN)
     for ours, theirs in zip(rough, exact, strict=True):
         assert ours.dtype == torch.float32 and 0 < (ours - theirs).norm() / theirs.norm() < 0.02
 
@@ -81,9 +101,9 @@ def test_bf16_in_torch_errs_by_less_than_two_percent():
 def test_bf16_is_refused_where_the_processor_would_use_fp32_for_it(home, exported, monkeypatch):
     import openvino
 
-    monkeypatch.setattr(engine, "_export", lambda network, example: exported)
+    monkeypatch.setattr(engine, "_export", lambda network, examples: exported)
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        assert (compiled(How("openvino", "bf16"))(IMAGES)[0] - compiled(How("torch"))(IMAGES)[0]).abs().max() > 0
+        assert (compiled(How("openvino", "bf16"))(*GIVEN)[0] - compiled(How("torch"))(*GIVEN)[0]).abs().max() > 0
     else:
         with pytest.raises(ConfigError, match="no bf16 units"):
             compiled(How("openvino", "bf16"))
@@ -110,7 +130,7 @@ def test_a_missing_package_names_its_extra(name, lost, extra, home, exported, mo
         errors.require(module, wanted)
 
     monkeypatch.setattr(engine, "require", require)
-    monkeypatch.setattr(engine, "_export", lambda network, example: exported)
+    monkeypatch.setattr(engine, "_export", lambda network, examples: exported)
     with pytest.raises(MissingExtra, match=rf"limner\[{extra}\]"):
         compiled(How(name))
 

@@ -1,13 +1,13 @@
-"""What runs a frozen network: torch itself, or ONNX Runtime or OpenVINO, which are faster and agree to 1e-5.
+"""What runs a network that is not trained any more: torch, or ONNX Runtime or OpenVINO, faster and 1e-5 off at most.
 
     engine        needs           bf16
     torch         nothing         yes, slow where the processor has no units for it
     onnxruntime   limner[fast]    no
     openvino      both extras     where the processor has units for it, else refused
 
-benchmarks/features.py measures them. `auto` is ONNX Runtime where it is installed, else torch, by a fixed rule: chosen
-by stopwatch, one image would get other last digits on another day. An export takes 10 to 30 seconds, once: it is kept
-under <home>/engines.
+benchmarks/features.py and benchmarks/diffusion.py measure them. `auto` is ONNX Runtime where it is installed, else
+torch, by a fixed rule: chosen by stopwatch, one image would get other last digits on another day. An export takes 10 to
+30 seconds, once: it is kept under <home>/engines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -24,16 +24,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .. import durable
-from ..data.cache import home
-from ..errors import BadCheckpoint, ConfigError, DiskError, require, unknown
+from . import durable
+from .data.cache import home
+from .errors import BadCheckpoint, ConfigError, DiskError, require, unknown
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("fp32", "bf16")
-FORMAT = 1  # raise it whenever an export would come out differently
+FORMAT = 2  # raise it whenever an export would come out differently
 _MODEL = "model.onnx"
 
-Run = Callable[[Tensor], tuple[Tensor, ...]]  # (B, 3, H, W) of one shape, always -> float32 outputs
+Run = Callable[..., tuple[Tensor, ...]]  # tensors of one shape each, always -> float32 outputs
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ class How:
         return "onnxruntime" if fast and self.precision == "fp32" else "torch"
 
 
-def compile_network(network: nn.Module, example: Tensor, how: How, *, key: str) -> Run:
-    """A function that runs the network on batches of the shape of `example`.
+def compile_network(network: nn.Module, examples: Sequence[Tensor], how: How, *, key: str) -> Run:
+    """A function that runs the network on tensors of the shapes of `examples`, on the CPU and without gradients.
 
-    network   gives a tuple of float tensors with one row an image
-    key       of its weights: an export is kept under it
+    network   in inference mode; gives a tuple of float tensors with one row an image
+    examples  one for each argument, with one row an image
+    key       of its weights and its make: an export is kept under it
 
     Raises MissingExtra, and ConfigError where the processor cannot do what was asked for.
     """
-    network = network.eval().requires_grad_(False)
     engine = how.settled
     if engine == "torch":
         return _torch(network, how.precision)
     if engine == "onnxruntime":
-        return _onnxruntime(_exported(network, example, key))
-    return _openvino(_exported(network, example, key), example, how.precision)
+        return _onnxruntime(_exported(network, examples, key))
+    return _openvino(_exported(network, examples, key), examples, how.precision)
 
 
 def _torch(network: nn.Module, precision: str) -> Run:
@@ -89,11 +89,16 @@ def _torch(network: nn.Module, precision: str) -> Run:
             if isinstance(layer, nn.Conv2d):
                 layer.to(torch.bfloat16)  # once, instead of at every call
 
-    def run(images: Tensor) -> tuple[Tensor, ...]:
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        given = (each.contiguous(memory_format=_layout(each)) for each in inputs)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            return tuple(part.float() for part in network(images.contiguous(memory_format=torch.channels_last)))
+            return tuple(part.float() for part in network(*given))
 
     return run
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
 
 
 def _onnxruntime(model: Path | bytes) -> Run:
@@ -105,14 +110,16 @@ def _onnxruntime(model: Path | bytes) -> Run:
     options.log_severity_level = 3
     source = str(model) if isinstance(model, Path) else model
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
 
-    def run(images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(torch.from_numpy(part) for part in session.run(None, {"images": images.contiguous().numpy()}))
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        given = {name: each.contiguous().numpy() for name, each in zip(names, inputs, strict=True)}
+        return tuple(torch.from_numpy(part) for part in session.run(None, given))
 
     return run
 
 
-def _openvino(model: Path | bytes, example: Tensor, precision: str) -> Run:
+def _openvino(model: Path | bytes, examples: Sequence[Tensor], precision: str) -> Run:
     require("openvino", "openvino")
     import openvino
 
@@ -120,30 +127,31 @@ def _openvino(model: Path | bytes, example: Tensor, precision: str) -> Run:
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise ConfigError("precision=bf16: this processor has no bf16 units, and OpenVINO would use fp32; ask for fp32")
     graph = core.read_model(model if isinstance(model, bytes) else str(model))
-    graph.reshape(list(example.shape))
+    graph.reshape({place: list(each.shape) for place, each in enumerate(examples)})
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = core.compile_model(graph, "CPU", settings)
 
-    def run(images: Tensor) -> tuple[Tensor, ...]:
-        results = compiled([images.contiguous().numpy()])
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        results = compiled([each.contiguous().numpy() for each in inputs])
         return tuple(torch.from_numpy(results[place].copy()) for place in range(len(compiled.outputs)))
 
     return run
 
 
-def _exported(network: nn.Module, example: Tensor, key: str) -> Path | bytes:
+def _exported(network: nn.Module, examples: Sequence[Tensor], key: str) -> Path | bytes:
     """The network as ONNX, from <home>/engines where it is; without a disk to keep it on, the bytes."""
     for module in ("onnx", "onnxscript"):
         require(module, "fast")
-    about = (FORMAT, key, type(network).__qualname__, tuple(example.shape[1:]), torch.__version__)
+    shapes = [tuple(each.shape[1:]) for each in examples]
+    about = (FORMAT, key, type(network).__qualname__, shapes, torch.__version__)
     folder = home() / "engines" / hashlib.sha256(repr(about).encode()).hexdigest()
     try:
         durable.verify(folder)
         return folder / _MODEL
     except BadCheckpoint:  # absent or damaged: made again
         pass
-    model = _export(network, example)
+    model = _export(network, examples)
     try:
         durable.publish_folder(folder, {_MODEL: lambda: model}, about={"format": FORMAT})
     except DiskError:
@@ -151,19 +159,30 @@ def _exported(network: nn.Module, example: Tensor, key: str) -> Path | bytes:
     return folder / _MODEL
 
 
-def _export(network: nn.Module, example: Tensor) -> bytes:
+def _export(network: nn.Module, examples: Sequence[Tensor]) -> bytes:
+    rows = torch.export.Dim("rows")
     with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own, about its own parts
         program = torch.onnx.export(
-            network,
-            (example,),
+            _InOrder(network),
+            tuple(examples),
             dynamo=True,
             verbose=False,
-            input_names=["images"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=(tuple({0: rows} for _ in examples),),
         )
     assert program is not None
     return program.model_proto.SerializeToString()
+
+
+class _InOrder(nn.Module):
+    """A network whose arguments have no names, so that an export's inputs are in their order."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.network(*inputs)
 
 
 @contextmanager
