@@ -49,3 +49,17 @@ def test_autocast_does_not_widen_them():
     with torch.autocast("cpu", torch.bfloat16):
         made = attend(query, key, value)
     assert made.dtype == torch.bfloat16 and torch.equal(made, attend(query, key, value))
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_without_gradients_a_processor_that_multiplies_tiles_takes_the_kernel(tiles, monkeypatch):
+    query, key, value = inputs()
+    monkeypatch.setattr(attention, "multiplies_tiles", lambda: tiles)
+    by_products = products(query, key, value, None)
+    assert torch.equal(attend(query, key, value), by_products)  # with gradients, always
+    with torch.no_grad():
+        fused = F.scaled_dot_product_attention(query, key, value)
+        assert torch.equal(attend(query, key, value), fused if tiles else by_products)
+        assert torch.equal(attend(query[:1], key[:1], value[:1]), attend(query, key, value)[:1])
+        rough = F.scaled_dot_product_attention(query.float(), key.float(), value.float())
+        torch.testing.assert_close(attend(query, key, value).float(), rough, atol=0.02, rtol=0.02)

@@ -72,7 +72,7 @@ def test_reading_in_parts_with_a_cache_is_reading_at_once(sharing, parts):
     model, x = build(Size(width=32, depth=3, heads=4, sharing=sharing)), vectors(2, 9, 32)
     part = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
     at_once = model(x, places(9), (part[:, None] >= part[None])[None, None])
-    cache, at, found = model.cache(2, 9), 0, []
+    cache, at, found = model.cache(2, 9, x), 0, []
     for length in parts:
         found.append(model(x[:, at : at + length], places(length, at), cache=cache, at=at))
         at += length
@@ -81,11 +81,11 @@ def test_reading_in_parts_with_a_cache_is_reading_at_once(sharing, parts):
 
 def test_reading_on_from_an_earlier_place_forgets_what_came_after_it():
     model, x = build(), vectors(1, 6, 32)
-    cache = model.cache(1, 6)
+    cache = model.cache(1, 6, x)
     model(vectors(1, 6, 32, seed=3), places(6), cache=cache)
     model(x[:, :2], places(2), cache=cache)
     again = model(x[:, 2:4], places(2, 2), cache=cache, at=2)
-    fresh = model.cache(1, 6)
+    fresh = model.cache(1, 6, x)
     model(x[:, :2], places(2), cache=fresh)
     assert torch.equal(again, model(x[:, 2:4], places(2, 2), cache=fresh, at=2))
 

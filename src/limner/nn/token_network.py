@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from .blocks import ConditionEmbedding
 from .decoding import guided
+from .packed import pack
 from .transformer import Cache, Size, Transformer, Turns, lay_out, normalised, rotary
 
 
@@ -75,9 +76,10 @@ class TokenNetwork(nn.Module):
         self.register_buffer("pattern", everything if pattern is None else pattern, persistent=False)
 
     def in_bf16(self) -> TokenNetwork:
-        """A copy in half precision."""
+        """A copy in half precision, to draw with."""
         copied = copy.deepcopy(self).to(torch.bfloat16)
         lay_out(copied)
+        pack(copied)
         return copied
 
     def prefix(self, condition: Tensor, text: tuple[Tensor, Tensor] | None = None) -> Prefix:
@@ -101,7 +103,7 @@ class TokenNetwork(nn.Module):
     def read(self, prefix: Prefix, guidance: float = 1.0) -> Reading:
         """Take in the prefix, to go on with `Reading.logits`; with guidance, half of its rows are what to leave."""
         rows, before = prefix.vectors.shape[:2]
-        cache = self.transformer.cache(rows, before + len(self.places))
+        cache = self.transformer.cache(rows, before + len(self.places), prefix.vectors)
         seen = None
         if prefix.mask is not None:
             image = prefix.mask.new_ones(rows, len(self.places))

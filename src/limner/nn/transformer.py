@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ConfigError
-from .attention import products
+from .attention import better_by_products, multiplies_tiles, products
 
 Turns = tuple[Tensor, Tensor]  # cosines and signed sines, each (L, 1, D): see rotary
 
@@ -74,13 +74,12 @@ class Transformer(nn.Module):
             x = block(x, turns, seen, None if cache is None else cache.layers[layer], at)
         return normalised(x)
 
-    def cache(self, rows: int, places: int) -> Cache:
-        """An empty cache for `rows` sequences of at most `places`."""
-        weight = next(self.parameters())
-        # float32 on a CPU: there, attention in bf16 takes 3 to 7 times as long (docs/log.md 2026-11-26)
-        dtype = torch.float32 if weight.device.type == "cpu" else weight.dtype
+    def cache(self, rows: int, places: int, like: Tensor) -> Cache:
+        """An empty cache for `rows` sequences of at most `places`, for vectors of that type on that device."""
+        # float32 on most CPUs: there, attention in bf16 takes 3 to 7 times as long (docs/log.md 2026-11-26)
+        dtype = like.dtype if like.device.type != "cpu" or multiplies_tiles() else torch.float32
         shape = (rows, self.size.heads // self.size.sharing, places, self.size.head_width)
-        buffers = [[weight.new_empty(shape, dtype=dtype) for _ in range(2)] for _ in self.blocks]
+        buffers = [[like.new_empty(shape, dtype=dtype) for _ in range(2)] for _ in self.blocks]
         return Cache([Memory(keys, values) for keys, values in buffers])
 
 
@@ -158,14 +157,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = None
     """(B, H, L, D) queries, (B, K, M, D) keys and values with H a multiple of K -> (B, H, L, D).
 
     The queries that share a key are laid one after the other, as if they were more places: nothing is copied to them.
-    On a CPU in bf16 two products beat torch's fused kernel, whose gradient takes longer than all the rest of a step.
     """
     shared, places = key.shape[1], query.shape[2]
     sharing = query.shape[1] // shared
     rows = query.reshape(query.shape[0], shared, sharing * places, query.shape[3])
     if seen is not None and seen.shape[2] > 1:
         seen = seen.repeat(1, 1, sharing, 1)
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+    if better_by_products(query):
         return products(rows, key, value, seen).reshape(query.shape)
     return F.scaled_dot_product_attention(rows, key, value, attn_mask=seen).reshape(query.shape)
 
