@@ -140,6 +140,7 @@ class Scores(Protocol):
     """Can bound or compute log p(image).
 
     A model whose score is no bound says so in `likelihood_is`: "exact", or "estimate" when it may err to either side.
+    What is scored, where no setting `likelihood` tells, is in `likelihood_of`: "density" for a density of pixels.
     """
 
     def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:

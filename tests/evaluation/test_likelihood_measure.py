@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from limner import models
 from limner.errors import ConfigError, DataError
 from limner.evaluation.material import ImageSet, Material, NotApplicable
 from limner.evaluation.measures.likelihood import likelihood, score
@@ -246,3 +247,25 @@ def test_a_score_that_is_not_finite_is_an_error_and_no_number(value):
 def test_options_that_cannot_be_are_refused(option, value):
     with pytest.raises(ConfigError, match=f"{option}="):
         likelihood(material(Toy(drawn), **{option: value}))
+
+
+@pytest.mark.parametrize("name", ["flow-mlp", "edm"])
+def test_models_whose_density_takes_gradients_are_scored(name):
+    small = {"width": 8, "depth": 1} if name == "flow-mlp" else {"width": 8, "mults": (1,), "attention": ()}
+    model = models.build(name, models.configure(name, small), SPEC).eval()
+    model.prepare(torch.randn(64, *SPEC.shape, generator=torch.Generator().manual_seed(0)).clamp(-1, 1))
+    given = material(model, side(TILE + 1))
+    nats = score(given, np.arange(TILE + 1), samples=1, noise=True)
+    assert np.isfinite(nats).all() and nats.std() > 0
+    assert np.array_equal(score(given, np.array([3]), samples=1, noise=True), nats[3:4])
+
+
+def test_a_model_that_takes_long_for_each_image_is_scored_when_one_says_how_many():
+    settings = {"width": 8, "depth": 1}
+    model = models.build("flow-mlp", models.configure("flow-mlp", settings), SPEC).eval()
+    with pytest.raises(NotApplicable, match="--set likelihood_images=100"):
+        likelihood(material(model))
+    nats, bits = likelihood(material(model, likelihood_images=3))
+    assert nats.protocol.real == 3 and (nats.name, bits.name) == ("NLL estimate", "bits/dim estimate")
+    assert bits.value == pytest.approx(nats.value / DIMENSIONS / math.log(2))
+    assert nats.protocol.settings["pixels"] == "8-bit, uniformly dequantised"

@@ -282,6 +282,7 @@ class PixelDiffusion(Diffusion):
 
     Options: ClassVar[type] = DiffusionOptions
     likelihood_is = "estimate"
+    likelihood_of = "density"
 
     def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:
         """(B,) nats: the log density under the probability flow, the mean over `samples` probes of its divergence.

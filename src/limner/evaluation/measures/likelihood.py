@@ -18,7 +18,7 @@ from torch import Tensor
 from ...images.grid import from_uint8
 from ...metrics import likelihood as metric
 from ...metrics.number import Number
-from ...model import Model, Scores
+from ...model import Denoises, Model, Scores
 from ...rng import ImageRng, generator
 from ...tasks.generate import need
 from ...tasks.tiles import TILE, device_of
@@ -60,6 +60,7 @@ PIXELS = {
     "gaussian": _DENSITY,
     "optimal_gaussian": _DENSITY,
     "dequantised_gaussian": replace(_DENSITY, value_range=2.0, noise=False),
+    "density": _DENSITY,
     "bernoulli": Pixels("black and white, drawn by brightness", note="compare with binarised images only"),
 }
 _SOFT = Pixels(
@@ -81,6 +82,10 @@ def likelihood(material: Material) -> list[Number]:
     if material.real.images.shape[1:] != (height, width, channels):
         shape = material.real.images.shape[1:]
         raise NotApplicable(f"real images of {shape} do not fit a model of {(height, width, channels)}")
+    if isinstance(model, Denoises) and "likelihood_images" not in material.options:
+        raise NotApplicable(
+            f"{model.name!r} takes hundreds of passes for each image; say how many: `--set likelihood_images=100`"
+        )
     samples = whole(material, "importance", IMPORTANCE)
     count = min(whole(material, "likelihood_images", IMAGES), len(material.real))
     # not keyed by the seed: all models score the same images
@@ -89,8 +94,8 @@ def likelihood(material: Material) -> list[Number]:
 
 
 def pixels_of(model: Model) -> Pixels:
-    """What the likelihood of a model is of, by the setting that says so."""
-    kind = getattr(model.config, "likelihood", None)
+    """What the likelihood of a model is of, by the setting or the name that says so."""
+    kind = getattr(model.config, "likelihood", getattr(model, "likelihood_of", None))
     if kind == "bernoulli" and getattr(model.config, "binarize", "none") == "none":
         return _SOFT
     return PIXELS.get(str(kind), _UNKNOWN)
@@ -109,7 +114,7 @@ def score(material: Material, rows: np.ndarray, *, samples: int, noise: bool) ->
         image, condition = _batch(material, tile, noise=noise)
         device = device_of(model)
         rng = ImageRng(material.seed, tile.tolist(), device, purpose="likelihood")
-        with torch.inference_mode():
+        with torch.no_grad():  # a flow's density takes gradients, which inference mode forbids
             nats = -model.log_likelihood(image.to(device), condition.to(device), rng, samples)
         parts.append(nats.double().cpu().numpy()[: len(chosen)])
     return np.concatenate(parts)
@@ -158,7 +163,7 @@ def _words(kind: str, samples: int, pixels: Pixels) -> str:
 def _notes(kind: str, samples: int, pixels: Pixels) -> tuple[str, ...]:
     notes = (pixels.note,) if pixels.note else ()
     if kind == "estimate":
-        return (*notes, "its normaliser is an estimate that may be too low, and then so is this: no bound")
+        return (*notes, "part of it is estimated and may err to either side, so that this is no bound")
     if kind == "exact":
         return notes
     many = f"{samples:,} importance sample{'' if samples == 1 else 's'} an image"

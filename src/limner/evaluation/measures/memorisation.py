@@ -246,7 +246,7 @@ def _scored(
 def _likelihood(model: Any, image: Tensor, condition: Condition, rows: range, seed: int) -> Tensor:
     device = device_of(model)
     rng = ImageRng(seed, rows, device, purpose="membership")
-    with torch.inference_mode():
+    with torch.no_grad():  # a flow's density takes gradients, which inference mode forbids
         return model.log_likelihood(image.to(device), condition.to(device), rng, 8)
 
 
