@@ -40,7 +40,11 @@ def test_black_and_white_asks_for_a_likelihood_of_it():
 
 
 def test_few_images_ask_for_a_gan_and_an_accelerator_for_a_large_network():
-    assert names()[0] == "latent-flow" and names(images=300)[0] == "gan" and names(accelerator=True)[0] == "edm"
+    assert names(images=300)[0] == "gan" and names(accelerator=True)[0] == "edm"
+
+
+def test_many_images_ask_for_a_gan_and_tokens_and_fewer_for_a_flow_in_latents():
+    assert names()[:2] == ["gan", "token-lm"] and names(images=2_000)[:2] == ["latent-flow", "gan"]
 
 
 def test_low_resolution_alone_lets_a_network_without_convolutions_in():

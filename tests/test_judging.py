@@ -1,8 +1,12 @@
 """From a run or a folder of pictures to numbers, pages and rankings."""
 
+import re
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from PIL import Image
+from runs import tiny
 
 import limner
 from limner import contest, judging
@@ -35,6 +39,15 @@ def test_a_run_is_judged_against_the_data_it_was_trained_on_by_default(run, tmp_
     assert any("copied share" in name for name in names(found)), found.skipped
     assert Evaluation.load(tmp_path / "page" / "evaluation.json") == found
     assert "<html" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["gan", "flow-mlp", "edm", "latent-flow", "token-lm", "realnvp", "made", "rbm", "gmm"])
+def test_what_is_measured_by_default_can_be_measured_of_every_family(name, tmp_path):
+    settings = {"steps": 2, "precision": "fp32", "preview_every": "0", "tensorboard": False}
+    limner.train(name, "builtin:digits", out=tmp_path / "run", config=asdict(tiny(name)), **settings)
+    found = limner.evaluate(tmp_path / "run", **{**FAST, "n": 24})
+    assert len(found.numbers) > 3
+    assert [why for _, why in found.skipped if re.match(r"\w+: ", why)] == []  # an error is told by its kind
 
 
 def test_the_same_seed_gives_the_same_numbers(run):

@@ -195,8 +195,10 @@ def suited(facts: Facts) -> list[Candidate]:
         found += [_gan(facts), _VAE, _LATENT_FLOW]
     elif facts.accelerator:
         found += [_EDM, _LATENT_FLOW, _gan(facts), _VAE]
-    else:
+    elif facts.images < LIMITED:
         found += [_LATENT_FLOW, _gan(facts), _VAE]
+    else:
+        found += [_gan(facts), _TOKEN_LM, _LATENT_FLOW, _VAE]
     if facts.values <= LOW_RESOLUTION and facts.images >= FEW:
         found.insert(-1, _FLOW_MLP)
     return [*found, _GMM]
@@ -213,13 +215,14 @@ def _gan(facts: Facts) -> Candidate:
 
 
 _TEXT_FLOW = Candidate("text-flow", "Pictures of what a text describes", (100_000, 500_000))
-_LATENT_FLOW = Candidate("latent-flow", "The most faithful and varied pictures for the work", (100_000, 500_000))
+_LATENT_FLOW = Candidate("latent-flow", "Faithful and varied pictures, also of few images", (100_000, 500_000))
+_TOKEN_LM = Candidate("token-lm", "Faithful and varied pictures, drawn piece by piece", (100_000, 80_000))
 _EDM = Candidate("edm", "The best published numbers, at the most work", (700_000,))
 _FLOW_MLP = Candidate("flow-mlp", "Varied pictures at low resolution, from a network without convolutions", (500_000,))
 _BINARY_VAE = Candidate("binary-vae", "The best likelihood of black and white images, and their latents", (300_000,))
 _VAE = Candidate("vae", "A safe first look: soft pictures, and latents to edit and interpolate in", (100_000,))
 _GMM = Candidate("gmm", "A floor with an exact density, that networks should beat", (0,))
-_KNOWN = {each.model: each for each in (_TEXT_FLOW, _LATENT_FLOW, _EDM, _FLOW_MLP, _BINARY_VAE, _VAE, _GMM)}
+_KNOWN = {each.model: each for each in (_TEXT_FLOW, _LATENT_FLOW, _TOKEN_LM, _EDM, _FLOW_MLP, _BINARY_VAE, _VAE, _GMM)}
 
 
 def named(names: Sequence[str], facts: Facts) -> list[Candidate]:

@@ -35,7 +35,7 @@ class LatentAutoencoderConfig:
     depth: int | None = _help("halvings; by default down to a shorter side of 5 to 8", None)
     blocks: int = _help("residual blocks at the smallest resolution, in encoder and decoder each", 1)
     edges: float = _help("weight of the error of edges at three scales, beside that of pixels", 1.0)
-    noise: float = _help("standard deviation of the noise on the latent in training; the latent's own is 1", 0.1)
+    noise: float = _help("standard deviation of the noise on the latent in training; the latent's own is 1", 0.3)
     conditional: Literal["none"] = _help("none: what an image shows is all in its latent", "none")
 
     def __post_init__(self) -> None:
