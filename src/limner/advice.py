@@ -215,8 +215,8 @@ def _gan(facts: Facts) -> Candidate:
 
 
 _TEXT_FLOW = Candidate("text-flow", "Pictures of what a text describes", (100_000, 500_000))
-_LATENT_FLOW = Candidate("latent-flow", "Faithful and varied pictures, also of few images", (100_000, 500_000))
-_TOKEN_LM = Candidate("token-lm", "Faithful and varied pictures, drawn piece by piece", (100_000, 80_000))
+_LATENT_FLOW = Candidate("latent-flow", "Faithful and varied pictures, also of few images", (60_000, 200_000))
+_TOKEN_LM = Candidate("token-lm", "Faithful and varied pictures, drawn piece by piece", (60_000, 50_000))
 _EDM = Candidate("edm", "The best published numbers, at the most work", (700_000,))
 _FLOW_MLP = Candidate("flow-mlp", "Varied pictures at low resolution, from a network without convolutions", (500_000,))
 _BINARY_VAE = Candidate("binary-vae", "The best likelihood of black and white images, and their latents", (300_000,))
