@@ -15,8 +15,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: $(VENV)/.ready
 	$(BIN)/python -m limner.demo --out $(DEMO)
 
+# a test uses one thread; each file stays with one worker, for its tests share what they made
+WORKERS = --numprocesses logical --maxprocesses 8 --dist loadfile
+
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-all: $(VENV)/.ready
 	$(BIN)/python -m pytest -m 'heavy or not heavy'
