@@ -55,7 +55,7 @@ class Figure:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m limner.demo", description=__doc__)
-    parser.add_argument("--out", default="demo", help="folder to write; must not hold an earlier demonstration")
+    parser.add_argument("--out", default="demo", help="folder to write; an interrupted demonstration is gone on with")
     parser.add_argument("--budget", default="7m", help="training time in all, for example 90s or 7m")
     given = parser.parse_args(arguments)
     try:
@@ -91,10 +91,13 @@ def _reading():
 
 
 def _train(model: str, out: Path, seconds: float) -> limner.Trained:
+    run = out / "runs" / model
+    if RunFolder(run).is_run:  # an interrupted demonstration goes on where it stood
+        return limner.resume(run, show=TerminalShow())
     return limner.train(
         model,
         DATA,
-        out=out / "runs" / model,
+        out=run,
         config=SETTINGS[model],
         data_config=READING,
         budget=f"{seconds:.0f}s",
