@@ -69,6 +69,24 @@ def test_a_signal_during_the_first_save_is_not_lost(digits, tmp_path):
         made.run()
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_the_end_is_saved_finishes_that_and_stops_what_would_follow(number, digits, tmp_path):
+    """A leaderboard or the second stage of a run must not begin after Ctrl-C."""
+    made = trainer("toys:Toy", digits, tmp_path / "run", steps=5)
+    finish = made._finish
+
+    def finishing(log):
+        os.kill(os.getpid(), number)
+        finish(log)
+
+    made._finish = finishing
+    with pytest.raises(Interrupted, match="stopped; .*run was at its end, and is saved") as stop:
+        made.run()
+    assert stop.value.exit_code == SIGNALS[number] and (tmp_path / "run" / "model").is_dir()
+    run("toys:Toy", digits, tmp_path / "whole", steps=5)
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("signals", [8, pytest.param(50, marks=pytest.mark.heavy)])
 def test_at_any_moment_a_signal_saves_and_tells_its_code_soon(signals, digits, tmp_path):
     """Also during a save, and between two runs of the loop over the data."""

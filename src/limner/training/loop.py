@@ -140,6 +140,7 @@ class Trainer:
             finally:
                 log.close()
                 self.show.stop()
+            self._tell_of_signal()
 
     def _train(self, log: RunLog) -> None:
         """Step to the end of the plan; each pass of the outer loop starts from a checkpoint."""
@@ -407,6 +408,11 @@ class Trainer:
             self._save(required=True)
         command = f"limner train --resume {shlex.quote(str(self.folder.path))}"
         raise Interrupted(f"stopped at step {self.step:,}, saved. To go on: {command}", self._signal)
+
+    def _tell_of_signal(self) -> None:
+        """A signal that came while the end was being saved: whatever was to follow this run shall not begin."""
+        if self._signal is not None:
+            raise Interrupted(f"stopped; {self.folder.path} was at its end, and is saved", self._signal)
 
 
 class _Meter:
