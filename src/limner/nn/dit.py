@@ -77,7 +77,7 @@ class Block(nn.Module):
         self.itself = Attention(width, heads)
         self.text = Attention(width, heads, memory_width=text) if text else None
         self.network = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Dropout(dropout), nn.Linear(4 * width, width)
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
         )
         self.modulation = nn.Linear(width, 6 * width)
         nn.init.zeros_(self.modulation.weight)
