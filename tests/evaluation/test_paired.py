@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from limner.errors import ConfigError
+from limner.evaluation.compare import differences
+from limner.evaluation.evaluate import Evaluation
 from limner.evaluation.material import ImageSet, Material, NotApplicable
 from limner.evaluation.measures import paired
 from limner.images.bicubic import resize
@@ -131,16 +133,28 @@ def test_the_worst_pairs_are_named():
         assert worst[0]["image"] == "03.png" and [pair["value"] for pair in worst] == sorted(p["value"] for p in worst)
 
 
-def test_equal_pairs_are_left_out_of_the_mean_and_counted():
+def test_equal_pairs_count_as_a_hundred_decibels_and_are_told_of():
     real, made = pixels(), noisy(pixels())
     made[:2] = real[:2]
     found = only(paired.psnr(material(side(made), side(real))))
-    assert found.value == pytest.approx(psnr.psnr(made[2:], real[2:]).mean())
+    assert found.value == pytest.approx((psnr.psnr(made[2:], real[2:]).sum() + 200) / len(real))
     assert any("2 pairs are equal" in note for note in found.notes) and found.details["equal"] == 2
     json.dumps(found.to_dict(), allow_nan=False)
-    with pytest.raises(NotApplicable, match="all 6 pairs are equal"):
-        paired.psnr(material(side(real), side(real)))
+    assert only(paired.psnr(material(side(real), side(real)))).value == 100
     assert only(paired.ssim(material(side(real), side(real)))).value == 1
+
+
+def test_whoever_has_more_equal_pairs_is_not_thought_the_worse():
+    """Left out, thirty perfect pairs of forty would leave a mean of the ten bad ones alone."""
+    real = np.full((40, 16, 16, 1), 100, np.uint8)
+    half_right, never_right = real.copy(), real + np.uint8(15)
+    half_right[30:] += 20
+    subjects = []
+    for name, made in (("half", half_right), ("never", never_right)):
+        numbers = paired.psnr(material(side(made), side(real)))
+        subjects.append(Evaluation(name, {}, tuple(numbers)))
+    (difference,) = differences(subjects)
+    assert difference.verdict == "half"
 
 
 def test_a_single_pair_has_no_interval():

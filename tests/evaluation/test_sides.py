@@ -76,7 +76,7 @@ def test_a_model_that_does_not_listen_was_asked_for_nothing(shapes):
 def test_many_samples_lie_in_a_file_and_are_the_same(shapes, monkeypatch):
     model = build("vae", shapes).eval()
     held = sides.sampled(model, bank(shapes), 9, seed=0)
-    monkeypatch.setattr(sides, "RESIDENT", 0)
+    monkeypatch.setattr("limner.evaluation.material.RESIDENT", 0)
     filed = sides.sampled(model, bank(shapes), 9, seed=0)
     assert isinstance(filed.images, np.memmap) and np.array_equal(held.images, filed.images)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +39,9 @@ def targets(paths: Sequence[Path], folder: Path, *, ending: str = ".png", overwr
     Raises ConfigError, before anything is made, where one is there already or wanted twice.
     """
     found = [folder / f"{path.stem}{ending}" for path in paths]
-    twice = next((target for place, target in enumerate(found) if target in found[:place]), None)
-    if twice is not None:
-        raise ConfigError(f"two of the files are called {twice.stem}; put what is made of them into different folders")
+    twice = [target for target, times in Counter(found).items() if times > 1]
+    if twice:
+        raise ConfigError(f"two of the files are called {twice[0].stem}; put what is made of them into different folders")
     taken = next((target for target in found if target.exists()), None)
     if taken is not None and not overwrite:
         raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")

@@ -31,7 +31,9 @@ class Ways:
     weights: Annotated[
         list[float] | None, Parameter(consume_multiple=True, help="How much of each style; evenly by default.")
     ] = None
-    strength: Annotated[float, Parameter(help="0 keeps the picture, 1 is all style.")] = 0.7
+    strength: Annotated[
+        float | None, Parameter(help="0 keeps the picture, 1 is all style; 0.7, or 1 with a model, by default.")
+    ] = None
     keep_colour: Annotated[bool, Parameter(show_default=False, help="Keep the picture's own colours.")] = False
     statistics: Annotated[
         Literal["gram", "transport", "moments", "whitening"], Parameter(help="What is taken of a style.")
@@ -91,13 +93,13 @@ def _by_model(ways: Ways):
 
     assert ways.model is not None
     trained = load(ways.model, ways.device)
-    if not 0 <= ways.strength <= 1:
-        raise ConfigError(f"--strength {ways.strength} is not from 0 to 1")
+    share = 1.0 if ways.strength is None else ways.strength
+    if not 0 <= share <= 1:
+        raise ConfigError(f"--strength {share} is not from 0 to 1")
     if trained.name != "stylenet":
         raise ConfigError(
             f"{trained.name} has learned no style; train one: limner train stylenet PHOTOS --set style=PICTURE"
         )
-    share = 1.0 if ways.strength == USUAL.strength else ways.strength
 
     def draw(picture: np.ndarray) -> np.ndarray:
         plain = with_channels(picture, 3)
@@ -115,7 +117,10 @@ def _by_optimiser(ways: Ways, common: Common):
     from ..tasks.stylize import stylize as task
 
     name, _, weights = ways.features.partition(":")
-    manner = Manner(ways.statistics, ways.strength, ways.keep_colour, ways.steps, name, weights or None)
+    strength = {} if ways.strength is None else {"strength": ways.strength}
+    manner = Manner(
+        ways.statistics, keep_colour=ways.keep_colour, steps=ways.steps, features=name, weights=weights or None, **strength
+    )
     styles = [decode(Path(style)) for style in ways.style or ()]
 
     def draw(picture: np.ndarray) -> np.ndarray:

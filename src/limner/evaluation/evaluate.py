@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import durable
-from ..errors import DataError, LimnerError
+from ..errors import ConfigError, DataError, Interrupted, LimnerError
 from ..metrics.number import Number
 from .material import ImageSet, Material, NotApplicable
 from .measures import Measure
@@ -114,9 +114,11 @@ def _floor(
 
 
 def _taken(measure: Measure, material: Material) -> tuple[list[Number], str | None]:
-    """The numbers of a measure, or why there are none. Errors of the material name the measure."""
+    """The numbers of a measure, or why there are none. A setting that it refuses, or a signal, ends the evaluation."""
     try:
         return measure.load()(material), None
+    except (ConfigError, Interrupted):
+        raise
     except NotApplicable as reason:
         return [], str(reason)
     except LimnerError as error:

@@ -5,8 +5,11 @@ A measure (measures/) takes one Material and gives Numbers; it opens no data and
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from ..types import Condition, DataSpec
 
 CHUNK = 256  # images whose features are computed at once
+RESIDENT = 1 << 28  # bytes of images that are held in memory; more lie in a file that is gone afterwards
 
 
 class NotApplicable(Exception):
@@ -66,15 +70,23 @@ class ImageSet:
 
     def take(self, rows: np.ndarray) -> ImageSet:
         """Those rows, in that order, as an image set of its own."""
-        from hashlib import sha256
-
         def pick(part):
             return None if part is None else part[rows]
 
         key = sha256(self.digest.encode() + np.asarray(rows, np.int64).tobytes()).hexdigest()
         ids = tuple(self.ids[row] for row in rows) if self.ids else ()
-        images = np.asarray(self.images)[rows]
+        images = room((len(rows), *self.images.shape[1:]))
+        for start in range(0, len(rows), CHUNK):
+            images[start : start + CHUNK] = self.images[rows[start : start + CHUNK]]
         return ImageSet(self.name, images, key, pick(self.labels), pick(self.attributes), pick(self.known), ids)
+
+
+def room(shape: tuple[int, ...]) -> np.ndarray:
+    """A uint8 array for that many images: in memory, or in a file that vanishes with it."""
+    if math.prod(shape) <= RESIDENT:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile(prefix="limner-") as file:  # the map keeps what it needs of the file
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 # extractor, image set -> its features; memory-mapped, cached by content

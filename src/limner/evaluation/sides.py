@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,11 @@ from ..model import Model
 from ..rng import generator
 from ..tasks import conditions, generate
 from ..types import Condition, DataSpec
-from .material import ImageSet
+from .material import CHUNK, ImageSet, room
 
-RESIDENT = 256 << 20  # bytes of generated images held in memory; more go to a temporary file
 SPLITS = ("test", "val", "train")  # in the order in which they are preferred as the real side
+LOOKED_AT = 2_000  # real images at most that the floors are made of
+AT_ONCE = 1 << 24  # numbers in memory while they are made
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def sampled(
     if n < 2:
         raise ConfigError(f"n={n} is below 2, which an evaluation needs")
     channels, height, width = model.data.shape
-    images, digest = _room((n, height, width, channels)), hashlib.sha256()
+    images, digest = room((n, height, width, channels)), hashlib.sha256()
     for indices, part in generate.generate_tiles(model, range(n), seed=seed, bank=bank, options=options):
         pixels = to_uint8(part.numpy())
         images[indices[0] : indices[0] + len(indices)] = pixels
@@ -125,14 +125,6 @@ def _asked(model: Model, bank: Condition, n: int, seed: int) -> dict[str, Any]:
     return {name: part.numpy() for name, part in parts.items() if part is not None}
 
 
-def _room(shape: tuple[int, ...]) -> np.ndarray:
-    """An array for that many images: in memory, or in a file that vanishes with it."""
-    if np.prod(shape) <= RESIDENT:
-        return np.empty(shape, np.uint8)
-    with tempfile.TemporaryFile(prefix="limner-") as file:  # the map keeps what it needs of the file
-        return np.memmap(file, np.uint8, "w+", shape=shape)
-
-
 # --- floors and ceilings --------------------------------------------------------------------------------------------
 
 
@@ -146,24 +138,35 @@ def floors(reference: Reference, n: int) -> Iterator[tuple[str, ImageSet]]:
 
 
 def gaussian(images: np.ndarray, n: int) -> np.ndarray:
-    """(n, H, W, C) draws from the Gaussian with the mean and covariance of the pixels of (N, H, W, C) uint8."""
-    rows = np.asarray(images[:2_000], np.float32).reshape(min(len(images), 2_000), -1)
-    centred = rows - rows.mean(0)
+    """(n, H, W, C) draws from the Gaussian with the mean and covariance of the pixels of (N, H, W, C) uint8.
+
+    Some pixels of all images at a time, so that memory does not grow with their size.
+    """
+    seen = images[:LOOKED_AT]
+    flat = seen.reshape(len(seen), -1)
     # a normal mixture of the centred images has their covariance, without the covariance matrix ever being made
-    weights = generator(0, "floor gaussian").standard_normal((n, len(rows)), np.float32) / np.sqrt(len(rows) - 1)
-    drawn = np.rint(rows.mean(0) + weights @ centred).clip(0, 255)
-    return drawn.astype(np.uint8).reshape(n, *images.shape[1:])
+    weights = generator(0, "floor gaussian").standard_normal((n, len(seen)), np.float32) / np.sqrt(len(seen) - 1)
+    drawn = room((n, *images.shape[1:]))
+    out, step = drawn.reshape(n, -1), max(1, AT_ONCE // max(n, len(seen)))
+    for start in range(0, flat.shape[1], step):
+        rows = flat[:, start : start + step].astype(np.float32)
+        mean = rows.mean(0)
+        out[:, start : start + step] = np.rint(mean + weights @ (rows - mean)).clip(0, 255)
+    return drawn
 
 
 def mean_image(images: np.ndarray, n: int) -> np.ndarray:
     """The mean image, `n` times, in the memory of one."""
-    mean = np.rint(np.asarray(images[:2_000]).mean(0)).astype(np.uint8)
+    mean = np.rint(images[:LOOKED_AT].mean(0)).astype(np.uint8)
     return np.broadcast_to(mean, (n, *mean.shape))
 
 
 def noise(shape: tuple[int, ...], n: int) -> np.ndarray:
     """(n, *shape) uniform uint8."""
-    return generator(0, "floor noise").integers(0, 256, (n, *shape), dtype=np.uint8)
+    stream, drawn = generator(0, "floor noise"), room((n, *shape))
+    for start in range(0, n, CHUNK):
+        drawn[start : start + CHUNK] = stream.integers(0, 256, drawn[start : start + CHUNK].shape, dtype=np.uint8)
+    return drawn
 
 
 def _made(name: str, images: np.ndarray) -> ImageSet:

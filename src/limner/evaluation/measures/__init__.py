@@ -125,14 +125,14 @@ MEASURES: dict[str, Measure] = {
             "by_models:cas",
             "accuracy of a classifier trained on samples and asked about real images, and the reverse",
             default=False,
-            options=("classifier_images",),
+            options=("classifier_images", "classifier"),
         ),
         Measure(
             "recognition",
             "by_models:recognition",
             "whether a classifier sees the class and the attributes that were asked for",
             default=False,
-            options=("classifier_images",),
+            options=("classifier_images", "classifier"),
         ),
         Measure(
             "detector",

@@ -39,7 +39,7 @@ def path_length(material: Material) -> list[Number]:
     options   paths: how many (500)
     """
     model = _decoder(material)
-    count = int(material.options.get("paths", PATHS))
+    count = whole(material, "paths", PATHS)
     latents, condition = generate.latents(model, range(2 * count), seed=material.seed, bank=_bank(material))
     shares = torch.from_numpy(generator(material.seed, "path length").random(count))
     maps = getattr(material.extractor, "float_maps", None)

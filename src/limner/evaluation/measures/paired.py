@@ -36,6 +36,7 @@ PAIRS = 1000
 CHUNK = 64  # pairs in memory at once
 PRESETS = {f"sr-x{scale}": scale for scale in (2, 3, 4)}
 WORST = 8  # pairs named in the details
+EQUAL = 100.0  # dB, of pairs that are equal: as if one number in 10^5 were off by the whole range
 _CHANNELS: dict[str, Any] = {"data_range": 255, "channels": "all", "border": 0}
 _WINDOWS = {"windows": "valid"}
 
@@ -119,24 +120,22 @@ def _preset(name: str, part: str, scale: int, *, unit: str = "") -> _Form:
 
 
 def _number(material: Material, form: _Form) -> list[Number]:
-    """The mean over pairs with its interval. Equal pairs have no finite PSNR: they are left out, and counted."""
+    """The mean over pairs with its interval. Equal pairs, whose PSNR is infinite, count as EQUAL and are told of."""
     rows, pairs, kind = _pairs(material)
     values = np.concatenate([form.compare(made, real) for made, real in pairs])
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise NotApplicable(f"all {len(values):,} pairs are equal, so their {form.name} is infinite")
-    mean, interval = _mean(values[finite], material.seed)
-    notes = (*form.notes, f"pairs: {kind}; the mean is over {finite.sum():,} of them")
-    if not finite.all():
-        notes += (f"{(~finite).sum():,} pairs are equal; their {form.name} is infinite and left out of the mean",)
+    equal = int(np.isinf(values).sum())
+    values = np.minimum(values, EQUAL) if equal else values
+    mean, interval = _mean(values, material.seed)
+    notes = (*form.notes, f"pairs: {kind}; the mean is over {len(values):,} of them")
+    if equal:
+        notes += (f"{equal:,} pairs are equal; their {form.name} is infinite and counts as {EQUAL:g} dB",)
     protocol = material.protocol(form.name, features=form.features, pairs=kind, **form.settings)
     protocol = replace(protocol, generated=len(values), real=len(values))
     name = form.name if material.model is None else f"{form.name} of reconstructions"
     order = np.argsort(values if form.better == "higher" else -values, kind="stable")[:WORST]
-    worst = [{"image": _name(material.real, rows[at]), "value": float(values[at])} for at in order if finite[at]]
-    details: dict[str, Any] = {"worst": worst, "equal": int((~finite).sum())}
-    if finite.all():  # what comparisons are made of, picture by picture
-        details |= {"each": values.tolist(), "of": _key(material.real, rows)}
+    worst = [{"image": _name(material.real, rows[at]), "value": float(values[at])} for at in order]
+    details: dict[str, Any] = {"worst": worst, "equal": equal}
+    details |= {"each": values.tolist(), "of": _key(material.real, rows)}  # what comparisons are made of
     return [Number(name, mean, form.better, protocol, interval, unit=form.unit, notes=notes, details=details)]
 
 
