@@ -205,6 +205,25 @@ def test_models_are_trained_judged_and_ranked_and_failures_are_shown(tmp_path):
     assert [entry.name for entry in again.entries] == [entry.name for entry in found.entries]
 
 
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"budget": "1h"}, "train.budget='1s', and '1h' is asked for"),
+        ({"data": "builtin:shapes"}, "data.path='builtin:digits'"),
+        ({"seed": 3}, "train.seed=0"),
+        ({"data_config": {"resolution": "16"}}, "data.resolution"),
+    ],
+)
+def test_runs_that_are_there_are_not_ranked_as_if_they_had_been_trained_so(other, named, tmp_path):
+    asked = {"budget": "1s", "data": "builtin:digits", **other}
+    settings = {"models": ["gmm", "bernoulli-mixture"], "learned_floors": False, "metrics": ["ndb"], **FAST}
+    data = asked.pop("data")
+    limner.train("gmm", "builtin:digits", out=tmp_path / "board" / "gmm", budget="1s", tensorboard=False)
+    with pytest.raises(ConfigError, match=re.escape(named)):
+        limner.leaderboard(data, out=tmp_path / "board", **{**settings, **asked})
+    assert not (tmp_path / "board" / "bernoulli-mixture").exists()
+
+
 def test_several_seeds_of_each_are_one_entry_with_an_interval_over_them(tmp_path):
     found = board(tmp_path / "board", ["gmm", "bernoulli-mixture"], seeds=2)
     assert found.seeds == 2 and (tmp_path / "board" / "gmm-seed1" / "report.html").is_file()

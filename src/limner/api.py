@@ -31,7 +31,8 @@ from .training.show import Show
 from .types import Condition, DataSpec
 
 # what may differ when a run is resumed: its length, and what leaves no trace in its weights
-CHANGEABLE = ("steps", "images", "budget", "checkpoint_every", "preview_every", "keep", "tensorboard")
+LEAVES_NO_TRACE = ("checkpoint_every", "preview_every", "keep", "tensorboard")
+CHANGEABLE = ("steps", "images", "budget", *LEAVES_NO_TRACE)
 
 
 def train(
@@ -61,11 +62,11 @@ def train(
     refuse_second(folder)
     reading = data_config if isinstance(data_config, DataConfig) else models.reading(model, data_config or {})
     if reading.sources is not None:
-        reading = replace(reading, sources=_absolute(reading.sources))
+        reading = replace(reading, sources=absolute(reading.sources))
     model_config = models.configure(model, config or {})
     train_config = from_dict(TrainConfig, training, where="train")
     dataset = open_data(data, reading, split="train", progress=progress)
-    run = {"model": model, "config": to_dict(model_config), "data": {"path": _absolute(data), **to_dict(reading)}}
+    run = {"model": model, "config": to_dict(model_config), "data": {"path": absolute(data), **to_dict(reading)}}
     run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
     running.run(Job(folder, run, train_config, dataset, new=True), show)
     return load(folder.path)
@@ -538,6 +539,6 @@ def _folder_of(run: RunFolder, weights: str | None) -> Path:
     return newest or run.usable_model()
 
 
-def _absolute(data: str | Path) -> str:
+def absolute(data: str | Path) -> str:
     """Where the data is, from whatever folder the run is resumed."""
     return str(data) if str(data).startswith("builtin:") else str(Path(data).expanduser().resolve())

@@ -6,6 +6,8 @@ them has learned nothing that a model of the last century would not.
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 from . import api, durable, judging
 from . import models as catalogue
+from .config import from_dict, to_dict
 from .errors import ConfigError, Interrupted, LimnerError
 from .evaluation import compare
 from .evaluation.compare import Difference
@@ -21,6 +24,7 @@ from .evaluation.material import Material
 from .evaluation.seeds import pooled
 from .training.folder import RunFolder
 from .training.plan import parse_duration
+from .training.settings import TrainConfig
 from .training.show import Show
 
 FLOORS = ("gmm", "crbm")
@@ -113,6 +117,10 @@ def leaderboard(
         show=show,
         say=say,
     )
+    for name in names:
+        for seed, run in _runs(folder / name, rules).items():
+            if run.is_run:
+                _check_same(run, name, seed, rules)
     entries = [_entry(name, folder / name, rules) for name in names]
     contest = replace(_ranked(str(data), budget, entries), seeds=seeds)
     durable.make_folder(folder)
@@ -143,11 +151,16 @@ class _Rules:
     say: Callable[[str], None]
 
 
+def _runs(first: Path, rules: _Rules) -> dict[int, RunFolder]:
+    """The run of each seed, beside the first one's."""
+    others = {seed: RunFolder(first.with_name(f"{first.name}-seed{seed}")) for seed in rules.seeds[1:]}
+    return {rules.seeds[0]: RunFolder(first), **others}
+
+
 def _entry(name: str, run: Path, rules: _Rules) -> Entry:
     """Train one model with each seed and judge it; what cannot be is an entry with the reason."""
-    runs = [run if seed == rules.seeds[0] else run.with_name(f"{name}-seed{seed}") for seed in rules.seeds]
     try:
-        judged = [_judged(name, each, seed, rules) for each, seed in zip(runs, rules.seeds, strict=True)]
+        judged = [_judged(name, each.path, seed, rules) for seed, each in _runs(run, rules).items()]
         found = [each.evaluation for each in judged]
         evaluation = found[0] if len(found) == 1 else pooled(found, name)
     except Interrupted:
@@ -169,6 +182,24 @@ def _trained(name: str, run: Path, seed: int, rules: _Rules) -> api.Trained:
         return api.resume(run, show=rules.show)
     training = {"seed": seed, **rules.training}
     return api.train(name, rules.data, out=run, data_config=rules.data_config, show=rules.show, **training)
+
+
+def _check_same(run: RunFolder, name: str, seed: int, rules: _Rules) -> None:
+    """Raise ConfigError where a run that is there was trained otherwise than this leaderboard asks."""
+    saved, given = run.read_config(), dict(rules.data_config or {})
+    training = to_dict(from_dict(TrainConfig, {"seed": seed, **rules.training}, where="train"))
+    reading = {"path": api.absolute(rules.data), **to_dict(catalogue.reading(name, given))}
+    asked = {"model": name}
+    asked |= {f"data.{key}": reading[key] for key in ("path", *given)}
+    asked |= {f"train.{key}": training[key] for key in ("seed", *rules.training) if key not in api.LEAVES_NO_TRACE}
+    there = {"model": saved["model"]}
+    there |= {f"{part}.{key}": value for part in ("data", "train") for key, value in saved[part].items()}
+    for key, value in json.loads(json.dumps(asked)).items():
+        if there.get(key) != value:
+            raise ConfigError(
+                f"{run.path} holds a run with {key}={there.get(key)!r}, and {value!r} is asked for; "
+                f"remove it, or choose another folder with --out"
+            )
 
 
 def _ranked(data: str, budget: str, entries: Sequence[Entry]) -> Contest:
@@ -203,6 +234,7 @@ def _page(contest: Contest) -> str:
     judged = [(entry, entry.evaluation) for entry in contest.entries if entry.evaluation is not None]
     names = ",".join(entry.name for entry in contest.entries)
     seeds = f" --seeds {contest.seeds}" if contest.seeds > 1 else ""
+    again = f"limner leaderboard {shlex.quote(contest.data)} --models {names} --budget {contest.budget}{seeds}"
     return render_leaderboard(
         Leaderboard(
             title=f"Leaderboard of {contest.data}",
@@ -215,6 +247,6 @@ def _page(contest: Contest) -> str:
             floors=judged[0][1].floors,
             skipped=[Skipped(entry.name, entry.failure) for entry in contest.entries if entry.failure],
             notes=[sentence(difference) for difference in contest.differences],
-            commands=[f"limner leaderboard {contest.data} --models {names} --budget {contest.budget}{seeds}"],
+            commands=[f"{again} {judged[0][1].about.get('asked', '')}".rstrip()],
         )
     )

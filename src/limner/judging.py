@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from . import api, durable, features
 from .config import from_dict
 from .data import DataConfig
 from .data.full import full_size
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, UnlikeProtocols
 from .evaluation import compare as comparing
 from .evaluation import measures, sides, subject
 from .evaluation.evaluate import Evaluation
@@ -137,10 +138,11 @@ def judge(
 ) -> Judged | JudgedRestorer:
     """As `evaluate`, with the material that the numbers were measured on."""
     chosen = from_dict(Settings, settings, where="evaluate")
+    reading = data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {})
     if (restorer := _restorer(what, weights)) is not None:
+        _check_restoring(chosen, reading)
         return _restoring(restorer, data, chosen, say)
     measures.check_options(chosen.options or {})
-    reading = data_config if isinstance(data_config, DataConfig) else from_dict(DataConfig, data_config or {})
     taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
     judged = _subject(what, reading, weights)
     source = data if data is not None else _own_data(what)
@@ -150,6 +152,8 @@ def judge(
     material = _material(judged, reference, generated, chosen)
     floors = sides.floors(reference, len(generated)) if chosen.floors else ()
     about = {**judged.about, "data": str(source), "split": reference.split, "images": len(generated)}
+    if asked := _flags(chosen, reading, weights):
+        about["asked"] = asked
     if judged.digest is not None and judged.digest != (reference.train.digest if reference.train else None):
         about["trained on"] = "other images than these: nothing is said about memorisation"
     found = take(material, taken, subject=judged.name, about=about, floors=floors, say=say)
@@ -163,6 +167,33 @@ def _restorer(what: str | Path | api.Trained, weights: str | None) -> api.Traine
             return None
         what = api.load(what, weights=weights)
     return what if isinstance(what.network, Transforms) and what.data.degrade else None
+
+
+def _flags(chosen: Settings, reading: DataConfig, weights: str | None) -> str:
+    """What was asked for beyond n, split and seed, as `limner evaluate` takes it; for the page, which says it again."""
+    words = {
+        "--metrics": ",".join(chosen.metrics) if chosen.metrics is not None else None,
+        "--features": None if chosen.features == Settings.features else chosen.features,
+        "--resolution": None if reading.resolution is None else str(reading.resolution),
+        "--weights": weights,
+    }
+    said = [part for flag, value in words.items() if value is not None for part in (flag, value)]
+    for flag, values in (("--set", chosen.options), ("--sampling", chosen.sampling)):
+        said += [part for key, value in (values or {}).items() for part in (flag, f"{key}={value}")]
+    return shlex.join(said if chosen.floors else [*said, "--no-floors"])
+
+
+def _check_restoring(chosen: Settings, reading: DataConfig) -> None:
+    """Raise ConfigError for what a restorer, which makes no pictures of its own, cannot be judged by."""
+    usual = Settings()
+    for name in ("metrics", "features", "floors", "sampling"):
+        if (value := getattr(chosen, name)) not in (getattr(usual, name), {}):
+            raise ConfigError(
+                f"{name}={value!r} is for models that make pictures of their own; a restorer is judged by PSNR and "
+                f"SSIM of what it restores, with the option degrade"
+            )
+    if reading != DataConfig():
+        raise ConfigError("a restorer is judged on whole pictures; leave out how they are to be read")
 
 
 def _restoring(
@@ -202,12 +233,18 @@ def compare(
 
     subjects   runs, model folders, folders of images, evaluation.json files or evaluations made before; runs of one
                method with other seeds, joined by commas, are one subject with means and intervals over the runs
-    Raises UnlikeProtocols when two numbers of one name were measured differently.
+    Raises UnlikeProtocols when two numbers of one name were measured differently, or there are none of one name.
     """
     if len(subjects) < 2:
         raise ConfigError(f"{len(subjects)} subject cannot be compared; name two or more")
     evaluations = [_evaluated(each, data, say, settings) for each in subjects]
-    return evaluations, comparing.differences(evaluations)
+    found = comparing.differences(evaluations)
+    for other in evaluations[1:]:
+        if not any(difference.second == other.subject for difference in found):
+            raise UnlikeProtocols(
+                f"{evaluations[0].subject} and {other.subject} have no number in common; measure both alike"
+            )
+    return evaluations, found
 
 
 def gate(evaluation: Evaluation, limits: Sequence[str] = (), *, copying: bool = True) -> Decision:

@@ -1,5 +1,9 @@
 """`limner evaluate`, `compare` and `leaderboard` as they are typed."""
 
+import html
+import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,18 @@ def test_evaluate_prints_a_table_and_writes_a_page(run):
         again.json["report"] == "evaluations/vae-2/report.html"
         and again.json["numbers"][0]["protocol"]["split"] == "test"
     )
+
+
+def test_the_page_says_how_to_measure_the_same_again(run):
+    """With all that was asked for: without it the command would measure something else."""
+    words = (*FAST[:-2], "--metrics", "ndb", "--set", "ndb_bins=20", "--sampling", "temperature=0.5")
+    assert limner("evaluate", run, *words, "--weights", "raw", "--out", "once").code == 0
+    page = Path("once/report.html").read_text(encoding="utf-8")
+    (line,) = re.findall(r"limner evaluate [^<\n]*", html.unescape(page))
+    again = limner(*shlex.split(line)[1:], "--out", "twice")
+    assert again.code == 0, again.err
+    first, second = (json.loads(Path(f"{out}/evaluation.json").read_text()) for out in ("once", "twice"))
+    assert first["numbers"] == second["numbers"] and first["numbers"][0]["protocol"]["settings"]["bins"] == 20
 
 
 def test_the_gate_and_a_limit_decide_the_exit_code(run):
@@ -43,7 +59,12 @@ def test_a_leaderboard_ranks_and_says_what_to_try_next(elsewhere):
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [(("--metrics", "fdd"), "did you mean fd"), (("--set", "importanc=3"), "importance"), (("--set", "x"), "no '='")],
+    [
+        (("--metrics", "fdd"), "did you mean fd"),
+        (("--set", "importanc=3"), "importance"),
+        (("--set", "x"), "no '='"),
+        (("--metrics", "ndb", "--set", "ndb_bins=x", "--no-floors", "-n", "40"), "ndb_bins='x'"),
+    ],
 )
 def test_bad_use_names_the_way_out(run, words, named):
     outcome = limner("evaluate", run, "--features", "none", *words)

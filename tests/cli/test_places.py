@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from limner.cli import places
 from limner.cli.places import free, name_of, reserved
+from limner.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,12 @@ def test_a_picture_takes_the_number_too(elsewhere):
     (elsewhere / "samples/vae-1.png").touch()
     (elsewhere / "samples/vae-2").mkdir()
     assert free(Path("samples"), "vae") == Path("samples/vae-3")
+
+
+def test_where_results_go_is_known_at_once_for_any_number_of_files(tmp_path):
+    paths = [Path(f"photos/{number}.jpg") for number in range(50_000)]
+    started = time.process_time()
+    assert len(places.targets(paths, tmp_path)) == 50_000
+    assert time.process_time() - started < 20  # a look at all others for each took minutes
+    with pytest.raises(ConfigError, match="two of the files are called 7"):
+        places.targets([*paths, Path("others/7.png")], tmp_path)

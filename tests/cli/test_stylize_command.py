@@ -1,5 +1,7 @@
 """Stylising from the command line: by optimisation, by a learned style, and what goes wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from commands import limner
@@ -56,6 +58,17 @@ def test_a_learned_manner_at_any_size_and_strength(here):
     assert limner("stylize", "photos/a.png", "--model", "run", "--strength", "0", "--out", "none").code == 0
     with Image.open("none/a.png") as none, Image.open("photos/a.png") as given, Image.open("full/a.png") as full:
         assert np.array_equal(np.array(none), np.array(given)) and full.size == given.size
+
+
+@pytest.mark.parametrize(("said", "level"), [((), 200), (("--strength", "0.7"), 140), (("--strength", "0.5"), 100)])
+def test_a_learned_manner_is_as_strong_as_was_said(said, level, here, monkeypatch):
+    """0.7, the optimiser's default, is a strength like any other."""
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save("black.png")
+    trained = SimpleNamespace(name="stylenet", restore=lambda picture: np.full_like(picture, 200))
+    monkeypatch.setattr("limner.cli.stylize.load", lambda *_: trained)
+    assert limner("stylize", "black.png", "--model", "run", *said, "--out", "out").code == 0
+    with Image.open("out/black.png") as made:
+        assert (np.asarray(made) == level).all()
 
 
 @pytest.mark.parametrize(

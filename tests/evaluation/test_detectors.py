@@ -97,6 +97,25 @@ def test_a_text_speaks_of_a_thing_in_whole_words(text, found):
     assert names_in(text, NAMES) == found
 
 
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("bus", "buses"),
+        ("bench", "benches"),
+        ("knife", "knives"),
+        ("wine glass", "wine glasses"),
+        ("house", "houses"),
+        ("cookie", "cookies"),
+        ("giraffe", "giraffes"),
+        ("potato", "potatoes"),
+        ("kite", "kites"),
+    ],
+)
+def test_one_and_many_are_the_same_thing(one, many):
+    assert names_in(f"two {many}", [one]) == names_in(f"a {one}", [many]) == [0]
+    assert names_in(many, ["kit", "sky", "car"]) == []
+
+
 def test_a_name_without_letters_is_never_spoken_of():
     assert names_in("anything - at all", ("", "-", "N/A")) == []
 

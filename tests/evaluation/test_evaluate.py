@@ -1,13 +1,14 @@
 """An evaluation takes every measure that fits, says why the others do not, and sets floors beside the numbers."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
 
-from limner.errors import ConfigError, DataError
+from limner.errors import ConfigError, DataError, Interrupted
 from limner.evaluation import measures
-from limner.evaluation.evaluate import evaluate
+from limner.evaluation.evaluate import Evaluation, evaluate
 from limner.evaluation.material import ImageSet, Material, NotApplicable
 from limner.features.extractor import Extractor, Features
 from limner.metrics.number import Number
@@ -139,3 +140,28 @@ def test_every_measure_of_the_table_exists_and_says_what_it_is():
 def test_a_metric_that_is_none_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean kid"):
         measures.chosen(["fd", "kidd"])
+
+
+@pytest.mark.parametrize(
+    "error", [Interrupted("stopped", 2), ConfigError("kid_kernel='foo' is none of polynomial, gaussian")]
+)
+def test_a_signal_or_a_setting_that_is_refused_ends_the_evaluation(error):
+    """Told as one more measure that could not be taken, neither would be seen, and the exit code would be 0."""
+
+    def ending(material):
+        raise error
+
+    with pytest.raises(type(error)):
+        evaluate(Material(images(9), images(8), SPEC), [Toy("ending", ending)], subject="s", about={})
+
+
+@pytest.mark.parametrize("wrong", [{"value": "12"}, {"value": True}, {"interval": {"low": None, "high": 1.0}}])
+def test_numbers_that_are_none_are_refused_when_read(wrong, tmp_path):
+    found = evaluate(
+        Material(images(9), images(8), SPEC, extractor=MeanColour()), [Toy("gap", gap)], subject="s", about={}
+    )
+    values = found.to_dict()
+    values["numbers"][0] |= wrong
+    (tmp_path / "evaluation.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is not an evaluation"):
+        Evaluation.load(tmp_path / "evaluation.json")

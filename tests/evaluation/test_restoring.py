@@ -115,6 +115,9 @@ def test_runs_are_judged_and_compared_from_python(tmp_path):
         limner.evaluate(tmp_path / "one", folder, split="test")
     with pytest.raises(ConfigError, match="option degrade alone"):
         limner.evaluate(tmp_path / "one", folder, options={"preset": "sr-x2"})
+    for asked in ({"metrics": ["kid"]}, {"features": "self"}, {"floors": False}, {"sampling": {"temperature": 0.5}}):
+        with pytest.raises(ConfigError, match="for models that make pictures of their own"):
+            limner.evaluate(tmp_path / "one", folder, **asked)
     other = limner.evaluate(tmp_path / "two", folder, options={"degrade": "down:2,noise:5"})
     with pytest.raises(UnlikeProtocols, match="degrade"):
         limner.compare([found, replace(other)], folder)

@@ -10,6 +10,7 @@ from limner.bundle import Bundle
 from limner.data import DataConfig
 from limner.errors import ConfigError, DataError
 from limner.evaluation import sides, subject
+from limner.evaluation.material import ImageSet
 from limner.tasks import conditions
 from limner.training.inference import fit_density
 
@@ -134,3 +135,20 @@ def test_a_model_brings_its_own_shape(shapes):
         assert found.generated(5, seed=0, options={"temperature": 0.5}).images.shape[0] == 5
     with pytest.raises(ConfigError, match="temperatur"):
         found.generated(5, seed=0, options={"temperatur": 0.5})
+
+
+def test_floors_and_chosen_images_lie_in_files_where_they_are_large(monkeypatch):
+    stream = np.random.default_rng(0)
+    images = ImageSet("real", stream.integers(0, 256, (40, 8, 8, 3), np.uint8), "ab")
+    rows = np.array([3, 30, 4])
+
+    def made():
+        return sides.gaussian(images.images, 300), sides.noise((8, 8, 3), 300), images.take(rows).images
+
+    held = made()
+    monkeypatch.setattr("limner.evaluation.material.RESIDENT", 0)
+    monkeypatch.setattr(sides, "AT_ONCE", 1)  # one column of pixels after the other
+    for memory, file in zip(held, made(), strict=True):
+        assert isinstance(file, np.memmap) and not isinstance(memory, np.memmap)
+        assert np.abs(memory.astype(int) - file).max() <= 1  # sums of floats in another order may round otherwise
+    assert np.array_equal(held[2], images.images[rows])

@@ -18,7 +18,6 @@ from limner.metrics.ranking import (
     votes_for_width,
     votes_needed,
 )
-from limner.metrics.raters import student
 from limner.rng import generator
 
 TASTE = np.array([1.0, 0.4, -0.2, -1.2])  # mean 0
@@ -239,8 +238,3 @@ def test_the_forecast_of_votes_holds():
 
 def test_400_elo_are_odds_of_ten_to_one():
     assert np.log(10) * ELO == pytest.approx(400)
-
-
-@pytest.mark.parametrize(("freedom", "quantile"), [(7, 2.3646), (11, 2.2010), (30, 2.0423), (10**6, 1.9600)])
-def test_quantiles_of_student_are_those_of_the_tables(freedom, quantile):
-    assert student(0.975, freedom) == pytest.approx(quantile, abs=5e-4)

@@ -270,7 +270,8 @@ and the like score under the same protocol. report.html shows them all.
 Examples
   limner evaluate runs/gan-photos-1
   limner evaluate other-generator/samples photos --metrics fd,kid -n 5000
-  limner evaluate runs/sr-1 photos --metrics psnr,ssim --set preset=sr-x2
+  limner evaluate restored originals --metrics psnr,ssim --set preset=sr-x2
+  limner evaluate runs/srnet-photos-1 photos --set degrade=down:2
 """,
     ),
     "compare": _Command(

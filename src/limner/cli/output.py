@@ -58,7 +58,7 @@ class Answer:
 def deliver(answer: Answer, *, as_json: bool) -> None:
     """Print the answer on stdout."""
     if as_json:
-        print(json.dumps(answer.values))
+        print(json.dumps(answer.values, allow_nan=False))
     elif isinstance(answer.text, str):
         print(answer.text)
     else:

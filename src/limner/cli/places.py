@@ -41,7 +41,7 @@ def targets(paths: Sequence[Path], folder: Path, *, ending: str = ".png", overwr
     found = [folder / f"{path.stem}{ending}" for path in paths]
     twice = [target for target, times in Counter(found).items() if times > 1]
     if twice:
-        raise ConfigError(f"two of the files are called {twice[0].stem}; put what is made of them into different folders")
+        raise ConfigError(f"two of the files are called {twice[0].stem}; put what is made of each elsewhere")
     taken = next((target for target in found if target.exists()), None)
     if taken is not None and not overwrite:
         raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")

@@ -117,10 +117,8 @@ def _by_optimiser(ways: Ways, common: Common):
     from ..tasks.stylize import stylize as task
 
     name, _, weights = ways.features.partition(":")
-    strength = {} if ways.strength is None else {"strength": ways.strength}
-    manner = Manner(
-        ways.statistics, keep_colour=ways.keep_colour, steps=ways.steps, features=name, weights=weights or None, **strength
-    )
+    strength = Manner.strength if ways.strength is None else ways.strength
+    manner = Manner(ways.statistics, strength, ways.keep_colour, ways.steps, name, weights or None)
     styles = [decode(Path(style)) for style in ways.style or ()]
 
     def draw(picture: np.ndarray) -> np.ndarray:

@@ -154,5 +154,17 @@ def _places(texts: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _words(text: str) -> list[str]:
-    words = re.findall(r"[^\W_]+", text.lower())
-    return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]
+    return [_singular(word) for word in re.findall(r"[^\W_]+", text.lower())]
+
+
+_ENDINGS = ("se", "ze", "xe", "che", "she", "ve", "fe", "ie")  # whose e may be the plural's, or the word's own
+
+
+def _singular(word: str) -> str:
+    """A stem that is alike for one and for many: bus and buses, knife and knives, house and houses."""
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")):
+        word = word[:-1]
+    if word.endswith(_ENDINGS) or (word.endswith("oe") and len(word) > 4):
+        word = word[:-1]
+        return word[:-1] + {"v": "f", "i": "y"}.get(word[-1], word[-1])
+    return word

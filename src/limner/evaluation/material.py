@@ -70,6 +70,7 @@ class ImageSet:
 
     def take(self, rows: np.ndarray) -> ImageSet:
         """Those rows, in that order, as an image set of its own."""
+
         def pick(part):
             return None if part is None else part[rows]
 

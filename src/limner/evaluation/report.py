@@ -71,12 +71,13 @@ def command(evaluation: Evaluation) -> str:
     if protocols:
         words += ["-n", str(max(each.generated for each in protocols)), "--split", str(protocols[0].split)]
         words += ["--seed", str(protocols[0].seed)]
-    return shlex.join(words)
+    return f"{shlex.join(words)} {about.get('asked', '')}".rstrip()
 
 
 def comparison_page(evaluations: Sequence[Evaluation], differences: Sequence[Difference], against: str) -> str:
     """The HTML of several subjects side by side."""
     first = evaluations[0]
+    again = shlex.join(["limner", "compare", *(each.subject for each in evaluations), "--against", against])
     return render_leaderboard(
         Leaderboard(
             title=f"Compared on {against}",
@@ -84,7 +85,7 @@ def comparison_page(evaluations: Sequence[Evaluation], differences: Sequence[Dif
             floors=first.floors,
             notes=[sentence(difference) for difference in differences],
             skipped=[Skipped(f"{each.subject}: {name}", why) for each in evaluations for name, why in each.skipped],
-            commands=[shlex.join(["limner", "compare", *(each.subject for each in evaluations), "--against", against])],
+            commands=[f"{again} {first.about.get('asked', '')}".rstrip()],
         )
     )
 

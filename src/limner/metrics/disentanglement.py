@@ -14,8 +14,8 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..rng import generator
 from .boosting import boost
+from .bootstrap import student_deviations
 from .neighbours import check_rows
-from .shares import deviations
 
 BINS = 20  # of a continuous code or factor in MIG (Locatello et al. 2019, arXiv 1811.12359, appendix C)
 FEWEST = 10 * BINS  # images
@@ -195,14 +195,8 @@ def _jackknife(measure: Callable[[np.ndarray], float], value: float, count: int,
 def _interval(value: float, replicates: np.ndarray, level: float) -> Score:
     """The delete-a-group jackknife, by Student's t. Source: Efron & Tibshirani 1993, section 11.5."""
     error = math.sqrt((GROUPS - 1) / GROUPS * float(np.square(replicates - replicates.mean()).sum()))
-    half = _student(level, GROUPS - 1) * error
+    half = student_deviations(level, GROUPS - 1) * error
     return Score(value, max(0.0, value - half), min(1.0, value + half))
-
-
-def _student(level: float, freedom: int) -> float:
-    """Quantile of Student's t, by its expansion around the normal one (Abramowitz & Stegun 26.7.5); 1e-3 at 9."""
-    z = deviations(level)
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def _checked(codes: np.ndarray, factors: Sequence[Factor], *, dimensions: int) -> np.ndarray:

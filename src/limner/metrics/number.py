@@ -95,6 +95,10 @@ class Number:
     def from_dict(cls, values: Mapping[str, Any]) -> Number:
         """What `to_dict` gave, read back; raises KeyError or TypeError for anything else."""
         interval = values.get("interval")
+        said = [values["value"], *([] if interval is None else (interval["low"], interval["high"]))]
+        for value in said:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{values.get('name')!r} has {value!r} where a number should be")
         return cls(
             **{
                 **values,

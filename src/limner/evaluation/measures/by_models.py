@@ -235,7 +235,8 @@ def detector(material: Material) -> list[Number]:
         )
     judge = where if isinstance(where, detectors.Detector) else detectors.load(where)
     other = material.real if material.held_out is None else material.held_out
-    made = _detected(material, judge, material.generated, material.options.get("captions"))
+    captions = material.options.get("captions")
+    made = _detected(material, judge, material.generated, captions)
     real = _detected(material, judge, other, None)
     if made is None:
         raise NotApplicable(
@@ -243,7 +244,9 @@ def detector(material: Material) -> list[Number]:
             "say in the option detector_names what it calls them"
         )
     parts = ("recall", "precision", "average_precision")
-    return [_detector_number(material, judge, part, made, real) for part in parts]
+    names = material.options.get("detector_names", {})
+    asked = {"names": dict(sorted(names.items())), "captions": None if captions is None else _key_of(captions)}
+    return [_detector_number(material, judge, part, made, real, asked) for part in parts]
 
 
 def _detected(material: Material, judge: detectors.Detector, images: ImageSet, texts: Any) -> Recognition | None:
@@ -258,11 +261,16 @@ def _detected(material: Material, judge: detectors.Detector, images: ImageSet, t
 
 
 def _detector_number(
-    material: Material, judge: detectors.Detector, part: str, made: Recognition, real: Recognition | None
+    material: Material,
+    judge: detectors.Detector,
+    part: str,
+    made: Recognition,
+    real: Recognition | None,
+    asked: Mapping[str, Any],
 ) -> Number:
-    """`part` is one of the rates of Recognition."""
+    """`part` is one of the rates of Recognition, `asked` what says what was asked for."""
     rate, beside, words = getattr(made, part), None if real is None else getattr(real, part), part.replace("_", " ")
-    settings = {"detector": judge.sha256, "prepared": judge.words, "looked at": made.pictures}
+    settings = {"detector": judge.sha256, "prepared": judge.words, "looked at": made.pictures, **asked}
     note = "the same cannot be measured of real images" if beside is None else f"real images reach {beside.value:.3f}"
     protocol = material.protocol(f"detector {words}", features=False, **settings)
     details = {
@@ -335,6 +343,11 @@ def _budget(material: Material, count: int) -> dict[str, Any]:
     shown = whole_or_none(material, "classifier_images") or classifiers.images_to_show(count)
     chosen = {f"classifier.{name}": value for name, value in material.options.get("classifier", {}).items()}
     return {"shown in training": shown, "classifier": f"version {classifiers.VERSION}", **chosen}
+
+
+def _key_of(texts: Any) -> str:
+    """Equal keys mean the same texts in the same order."""
+    return sha256("\n".join(map(str, texts)).encode()).hexdigest()[:16]
 
 
 def _plain(found: Any) -> dict[str, Any]:

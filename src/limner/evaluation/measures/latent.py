@@ -24,6 +24,7 @@ from ...tasks import generate
 from ...tasks.reconstruct import decode, encode
 from ...types import Attribute, Condition, DataSpec
 from ..material import ImageSet, Material, NotApplicable
+from .options import whole
 
 PATHS = 500
 DISTURBED = 256  # images, or latents
