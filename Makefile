@@ -6,7 +6,7 @@ DEMO ?= demo
 
 .PHONY: demo test test-all lint bench clean
 
-# the constraint keeps pip from taking a build of torch with gigabytes of CUDA; see constraints.txt
+# the constraint pins torch; whether pip takes a build with CUDA or the small one for CPUs is up to the index it asks
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'

@@ -1,6 +1,9 @@
 """Models that work on another one: both trained by one command, resumed as one run, and saved as one model."""
 
 import json
+import os
+import re
+import signal
 
 import numpy as np
 import pytest
@@ -10,9 +13,10 @@ from runs import few, result
 import limner
 from limner import api, running
 from limner.data import open_data
-from limner.errors import ConfigError
+from limner.errors import ConfigError, Interrupted
 from limner.model import Precomputes
 from limner.training.codes import precomputed
+from limner.training.show import Show
 from limner.types import Condition
 
 QUIET = {"batch": 8, "precision": "fp32", "channels_last": False, "preview_every": "0", "tensorboard": False}
@@ -74,6 +78,7 @@ def test_a_finished_run_can_be_the_first_stage(tmp_path):
 def test_a_first_stage_that_fits_nothing_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="latents of height and width"):
         train(tmp_path / "run", config={"first": "vae", "first_config": {}})
+    assert not (tmp_path / "run" / "first").exists()  # and none of the time is spent on training it
     with pytest.raises(ConfigError, match="first_share"):
         train(tmp_path / "other", first_share=1.5)
 
@@ -159,3 +164,46 @@ def test_captions_go_with_a_model_only_where_it_reads_them(captioned, tmp_path):
     plain = {"first": "none", "first_config": {}, "backbone": "mlp"}
     trained = train(tmp_path / "run", data=captioned, config=plain)
     assert trained.loaded.bank.text is None and isinstance(trained.loaded.bank, Condition)
+
+
+def test_a_signal_in_the_first_stage_names_the_whole_run(tmp_path):
+    """Going on with the first stage alone would never make the model that was asked for."""
+
+    class Stops(Show):
+        def start(self, headline):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=re.escape(f"limner train --resume {tmp_path / 'run'}") + "$"):
+        train(tmp_path / "run", show=Stops())
+    api.resume(tmp_path / "run")
+    train(tmp_path / "whole")
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def test_a_model_without_conditions_is_tuned_from_one_without(tmp_path):
+    config = {"first": "flow-mlp", "first_config": {"width": 16, "depth": 1}, "conditional": "none"}
+    api.train("consistency", "builtin:digits", out=tmp_path / "run", config=config, steps=4, **QUIET)
+    inner = limner.load(tmp_path / "run" / "first")
+    assert inner.network.config.conditional == "none"
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "named"),
+    [
+        ("consistency", {"first": "shortcut"}, "no diffusion model that can be tuned"),
+        ("consistency", {"first_config": {"conditional": "auto"}, "conditional": "none"}, "listens to classes"),
+        ("shortcut", {"coupling": "optimal"}, "leave out coupling and levels"),
+        ("shortcut", {"levels": "uniform"}, "leave out coupling and levels"),
+        ("dit", {"first": "latent-ae"}, "use latent-flow, with the same settings: --set backbone=dit"),
+    ],
+)
+def test_settings_that_would_be_ignored_or_end_in_a_traceback_are_refused(model, config, named, tmp_path):
+    with pytest.raises(ConfigError, match=named):
+        api.train(model, "builtin:digits", out=tmp_path / "run", config=config, steps=4, **QUIET)
+    assert not (tmp_path / "run" / "first").exists()
+
+
+@pytest.mark.parametrize("width", [18, 50])
+def test_a_unet_has_any_width(width, tmp_path):
+    config = {"width": width, "mults": (1,), "attention": ()}
+    api.train("flow", "builtin:digits", out=tmp_path / "run", config=config, steps=1, **QUIET)

@@ -42,7 +42,8 @@ from .types import DataSpec
 class Job:
     """One run: its folder, what config.json says of it beside the training settings, and its data.
 
-    new   whether the folder must not hold a run yet
+    new     whether the folder must not hold a run yet
+    whole   the folder of the run that this is a stage of, to be named where one says how to go on; None for a run
     """
 
     folder: RunFolder
@@ -50,6 +51,7 @@ class Job:
     train: TrainConfig
     dataset: Dataset
     new: bool = False
+    whole: RunFolder | None = None
 
     def claim(self, train: TrainConfig) -> None:
         """Write down what this run is; of two that began at once, the second finds the first one's."""
@@ -76,9 +78,9 @@ def run(job: Job, show: Show | None) -> None:
     spec, config = _described(job)
     first = None
     if getattr(config, "first", NONE) != NONE:
-        first, config = _first(job, config, show)
+        first, config = _first(job, config, spec, show)
     whole = job.train  # what is written down; the run itself gets what the first stage leaves of its length
-    model = _built(job.run["model"], config, spec, first, job, device)
+    model = _built(config, spec, first, job, device)
     train = settings.resolve(job.train, model.training_defaults())
     if first is not None:
         train = replace(train, **_lengths(job.train, first.share)[1])
@@ -102,6 +104,7 @@ def run(job: Job, show: Show | None) -> None:
         flip=reading.flip,
         workers=reading.workers,
         codes=codes,
+        whole=job.whole,
         show=show,
     )
     if judge is not None:
@@ -123,15 +126,22 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _built(name: str, config: Any, spec: DataSpec, first: _First | None, job: Job, device: torch.device) -> Model:
-    """The model with its first weights, those of the first stage in place."""
+def _built(config: Any, spec: DataSpec, first: _First | None, job: Job, device: torch.device) -> Model:
+    """The model with its first weights, those of the first stage in place; a checkpoint will bring others."""
     torch.manual_seed(int(generator(job.train.seed, "weights").integers(2**62)))
-    model = models.build(name, config, spec)
+    model = models.build(job.run["model"], config, spec)
     if first is not None and first.model is not None:
         assert isinstance(model, FollowsOn)
         model.adopt(first.model)
-    model.to(device).prepare(_some_images(job.dataset, job.train.seed).to(device))
+    model.to(device)
+    if not _begun(job):
+        model.prepare(_some_images(job.dataset, job.train.seed).to(device))
     return model
+
+
+def _begun(job: Job) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return checkpoint.newest_valid(job.folder.checkpoints)[0] is not None
 
 
 # --- captions -------------------------------------------------------------------------------------------------------
@@ -186,14 +196,14 @@ class _First:
     share: float
 
 
-def _first(job: Job, config: Any, show: Show | None) -> tuple[_First, Any]:
+def _first(job: Job, config: Any, spec: DataSpec, show: Show | None) -> tuple[_First, Any]:
     """The trained model that this one works on, and this one's settings with its architecture filled in.
 
     `first` names a model of the catalogue, which is trained in `first/`, or a finished run or model folder.
     """
     is_run = config.first not in models.CATALOGUE and Path(config.first).is_dir()  # write ./edm for a folder called so
     given = job.run.get("first_from") or (config.first if is_run else None)
-    begun = checkpoint.newest_valid(job.folder.checkpoints)[0] is not None
+    begun = _begun(job)
     if given is not None:
         source = RunFolder(Path(given))
         loaded = None if begun else bundle.load(source.usable_model() if source.is_run else source.path).model
@@ -206,6 +216,7 @@ def _first(job: Job, config: Any, show: Show | None) -> tuple[_First, Any]:
         share = getattr(models.entry(job.run["model"]).load(), "first_share", FIRST_SHARE)
     inner = RunFolder(job.folder.path / "first")
     if not begun and not (inner.model / durable.MANIFEST).is_file():
+        models.build(job.run["model"], config, spec)  # what cannot be built is refused now, not after the first stage
         durable.make_folder(job.folder.path)
         with durable.lock(job.folder.lock, "the first stage of a run"):
             job.claim(job.train)
@@ -221,13 +232,14 @@ def _inner(job: Job, config: Any, folder: RunFolder, share: float) -> Job:
     """The run of the first stage, as it was begun or new."""
     if folder.config.exists():
         described = folder.read_config()
-        return Job(folder, described, from_dict(TrainConfig, described["train"], where="train"), job.dataset)
+        train = from_dict(TrainConfig, described["train"], where="train")
+        return Job(folder, described, train, job.dataset, whole=job.folder)
     values = to_dict(models.configure(config.first, config.first_config))
     described = {**job.run, "model": config.first, "config": values}
     described.pop("tokenizer", None)
     kept = {name: getattr(job.train, name) for name in _SHARED}
     train = TrainConfig(**kept, **_lengths(job.train, share)[0])
-    return Job(folder, json.loads(json.dumps(described)), train, job.dataset, new=True)
+    return Job(folder, json.loads(json.dumps(described)), train, job.dataset, new=True, whole=job.folder)
 
 
 FIRST_SHARE = 0.25  # of the run's length, for the first stage of a model that does not say

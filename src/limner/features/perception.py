@@ -62,9 +62,9 @@ def perception(name: str, path: str | Path | None = None) -> Perception:
 
 
 @lru_cache(maxsize=4)
-def shared(name: str, path: str = "") -> Perception:
-    """As `perception`, one for all models of a process: it is no part of any, so never trained, saved or copied."""
-    return perception(name, path or None)
+def shared(name: str, device: torch.device, path: str = "") -> Perception:
+    """As `perception`, one on each device for all models: it is no part of any, so never trained, saved or copied."""
+    return perception(name, path or None).to(device)
 
 
 def _frozen(network: Perception) -> Perception:

@@ -42,6 +42,10 @@ class ConsistencyConfig:
         checks.at_least(self, 1, "doublings")
         if not self.level_std > 0:
             raise ConfigError(f"level_std={self.level_std} must be positive")
+        if self.conditional == "none":
+            if self.first_config.get("conditional", "none") != "none":
+                raise ConfigError("the model to tune listens to classes, and keeps to that; leave out conditional=none")
+            object.__setattr__(self, "first_config", {**self.first_config, "conditional": "none"})
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,11 @@ class Consistency(Model):
         super().__init__(config, data)
         from . import build, configure  # the catalogue lists this model too
 
-        settings = {"conditional": "none"} if config.conditional == "none" else {}
-        student = build(config.first, configure(config.first, {**config.first_config, **settings}), data)
-        if not isinstance(student, Diffusion):
-            raise ConfigError(f"first={config.first!r} is no diffusion model to tune; use first=edm, or a run of one")
+        student = build(config.first, configure(config.first, config.first_config), data)
+        if not isinstance(student, Diffusion) or student.levels != 1:
+            raise ConfigError(
+                f"first={config.first!r} is no diffusion model that can be tuned; use first=edm, or a run of one"
+            )
         self.student = student
 
     def adopt(self, first: Model) -> None:

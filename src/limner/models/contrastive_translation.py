@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import ConfigError
 from ..losses.adversarial import accuracy
 from ..losses.contrast import patch_contrast
 from ..model import Loss, Step
@@ -56,9 +57,12 @@ class CUT(Translator):
         check_size(data)
         self.generator = ResNetTranslator(data.source_channels, data.channels, width=config.width, blocks=config.blocks)
         self.multiple = self.generator.multiple
-        self.same = data.source_channels == data.channels  # only then can it look at what it made
-        widths = self.generator.widths if self.same else ()
-        self.heads = nn.ModuleList(_Head(width, config.projected) for width in widths)
+        if data.source_channels != data.channels:
+            raise ConfigError(
+                f"cut looks at its own pictures as at its sources, but these have {data.channels} channels and those "
+                f"{data.source_channels}; say --channels {max(data.channels, data.source_channels)}, or use cyclegan"
+            )
+        self.heads = nn.ModuleList(_Head(width, config.projected) for width in self.generator.widths)
         self.discriminator = PatchDiscriminator(data.channels, width=config.discriminator_width)
         self.past = Past(config.past, data.shape)
 
@@ -83,8 +87,6 @@ class CUT(Translator):
 
     def _kept(self, source: Tensor, made: Tensor, step: Step) -> Tensor:
         """Scalar: how badly places are recognised, averaged over what the generator's first half sees."""
-        if not self.same:
-            return made.new_zeros(())
         costs = []
         pairs = zip(self.heads, self.generator.encoded(made), self.generator.encoded(source), strict=True)
         for head, after, before in pairs:

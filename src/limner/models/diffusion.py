@@ -31,7 +31,7 @@ from . import checks
 from .compiled import Compiled
 from .conditioning import Conditioning, Known
 from .coupling import coupled
-from .first import FirstStage
+from .first import NONE, FirstStage
 
 Backbone = Callable[[Tensor, Sequence[Tensor], Tensor, tuple[Tensor, Tensor] | None], Tensor]  # as nn/backbones.py
 SOLVERS = {"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"}
@@ -283,6 +283,14 @@ class PixelDiffusion(Diffusion):
     Options: ClassVar[type] = DiffusionOptions
     likelihood_is = "estimate"
     likelihood_of = "density"
+
+    def __init__(self, config: DiffusionConfig, data: DataSpec) -> None:
+        if config.first != NONE:
+            raise ConfigError(
+                f"first={config.first!r} gives latents, and this model is one of pixels; use latent-flow, with the "
+                f"same settings: --set backbone={config.backbone} --set first={config.first}"
+            )
+        super().__init__(config, data)
 
     def log_likelihood(self, image: Tensor, condition: Condition, rng: Rng, samples: int) -> Tensor:
         """(B,) nats: the log density under the probability flow, the mean over `samples` probes of its divergence.

@@ -107,7 +107,7 @@ def fresh(data: DataSpec, *, width: int, mults: tuple[int, ...], classes: int) -
         "layers_per_block": 1,
         "down_block_types": [f"{kind}DownBlock2D" for kind in attention],
         "up_block_types": [f"{kind}UpBlock2D" for kind in reversed(attention)],
-        "norm_num_groups": math.gcd(32, max(1, width // 4)),
+        "norm_num_groups": math.gcd(32, max(1, width // 4), width),
         "attention_head_dim": math.gcd(64, sizes[-1]),
         "num_class_embeds": classes + 1 if classes else None,
     }

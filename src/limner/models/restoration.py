@@ -189,7 +189,7 @@ def _seen_apart(output: Tensor, image: Tensor) -> Tensor:
 
     Of the form of Johnson et al. 2016, arXiv 1603.08155, equation 2, over all of its maps.
     """
-    network, costs = shared("lite0"), []
+    network, costs = shared("lite0", output.device), []
     with torch.autocast(output.device.type, enabled=False):
         ours, theirs = (network(_colours(side.float().clamp(-1.2, 1.2))) for side in (output, image))
     for a, b in zip(ours, theirs, strict=True):

@@ -34,6 +34,8 @@ class ShortcutConfig(DiffusionConfig):
         checks.shares(self, "jump_share")
         if (self.path, self.precondition) != ("linear", "velocity"):
             raise ConfigError("a shortcut model needs path=linear and precondition=velocity")
+        if (self.coupling, self.levels) != ("independent", "logit_normal"):
+            raise ConfigError("a shortcut model draws its levels and noise its own way; leave out coupling and levels")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class StyleNet(Model):
         self.style.copy_(torch.from_numpy(picture.copy()).permute(2, 0, 1))
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        network = shared(self.config.features, self.config.weights)
+        network = shared(self.config.features, batch.image.device, self.config.weights)
         made = self.network(batch.image).float()
         seen = network(made)
         with torch.no_grad():

@@ -87,7 +87,7 @@ def _head_widths(config: DiffusionConfig) -> set[int]:
 
 def _groups(width: int) -> int:
     """Groups of the normalisations, as nn/unet.py has them."""
-    return math.gcd(32, max(1, width // 4))
+    return math.gcd(32, max(1, width // 4), width)
 
 
 def renamed(unet: UNet) -> dict[str, Tensor]:

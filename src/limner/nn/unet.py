@@ -43,7 +43,7 @@ class UNet(nn.Module):
         levels: int = 1,
     ) -> None:
         super().__init__()
-        embedded, groups = 4 * width, math.gcd(32, max(1, width // 4))
+        embedded, groups = 4 * width, math.gcd(32, max(1, width // 4), width)
         self.levels = nn.ModuleList(LevelEmbedding(embedded, features=width) for _ in range(levels))
         self.condition = nn.Linear(condition, embedded, bias=False) if condition else None
 

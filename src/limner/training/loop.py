@@ -82,12 +82,14 @@ class Trainer:
         flip: bool = False,
         workers: int = 0,
         codes: Codes | None = None,
+        whole: RunFolder | None = None,
         show: Show | None = None,
     ) -> None:
         """`config` has been through settings.resolve; `model` is on `device` in the arithmetic's memory format.
 
         judge   gives a model a score, lower is better: `best/` is chosen by it every `config.evaluate_every`, and so
                 are the weights in the end; without one, a model of one phase is judged by its validation loss
+        whole   the run to go on with after an interruption, where this is only a stage of it
         """
         assert config.batch is not None and config.ema_halflife_images is not None
         suggested = model.training_defaults()
@@ -96,7 +98,7 @@ class Trainer:
         self.judge = judge
         self.config, self.folder, self.device, self.show = config, folder, device, show or Show()
         self.arithmetic, self.batch_size, self.flip, self.workers = arithmetic, config.batch, flip, workers
-        self.codes = codes
+        self.codes, self.whole = codes, whole or folder
         optims = optimizers.build(model.phases(), config, suggested.get("phases", {}))
         averages = Averages(model, halflife_images=config.ema_halflife_images, batch=config.batch)
         self.state = checkpoint.TrainingState(model, averages, optims)
@@ -406,7 +408,7 @@ class Trainer:
             return
         if self._saved != self.step:
             self._save(required=True)
-        command = f"limner train --resume {shlex.quote(str(self.folder.path))}"
+        command = f"limner train --resume {shlex.quote(str(self.whole.path))}"
         raise Interrupted(f"stopped at step {self.step:,}, saved. To go on: {command}", self._signal)
 
     def _tell_of_signal(self) -> None:
