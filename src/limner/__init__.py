@@ -1,4 +1,4 @@
-"""Limner: train, judge, use and serve image generators on your own images.
+"""Limner: train, judge and use image generators on your own images.
 
     import limner
     model = limner.train("vae", "builtin:openmoji", out="runs/first", budget="2m")

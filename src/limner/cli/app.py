@@ -291,7 +291,7 @@ Example
         "Train several families for the same time, and rank them.",
         """\
 Example
-  limner leaderboard photos --models vae,gan,r3gan --budget 10m
+  limner leaderboard photos --models vae,gan,latent-flow --budget 10m
 """,
     ),
     "advise": _Command(

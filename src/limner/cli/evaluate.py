@@ -123,7 +123,7 @@ def compare(
     """Judge several alike, and say which differences are more than chance. Unlike protocols are refused (exit 8)."""
     from .. import judging
 
-    place = out if out is not None else places.free(Path("evaluations"), "compare").with_suffix(".html")
+    place = out if out is not None else places.free(Path("evaluations"), "compare", ".html")
     evaluations, differences = judging.compare(
         subjects, against, say=lambda text: note(common, text), data_config=flags.reading, **flags.settings()
     )

@@ -28,9 +28,10 @@ def numbered(parent: Path, name: str) -> Iterator[Path]:
     return (parent / f"{name}-{number}" for number in itertools.count(1))
 
 
-def free(parent: Path, name: str) -> Path:
-    """The first of the numbered paths at which there is neither a folder nor a picture."""
-    return next(p for p in numbered(parent, name) if not p.exists() and not p.with_name(f"{p.name}.png").exists())
+def free(parent: Path, name: str, ending: str = "") -> Path:
+    """The first of the numbered paths, with that ending, at which there is neither a file or folder nor a picture."""
+    paths = (path.with_name(path.name + ending) for path in numbered(parent, name))
+    return next(p for p in paths if not p.exists() and not p.with_name(f"{p.name}.png").exists())
 
 
 def targets(paths: Sequence[Path], folder: Path, *, ending: str = ".png", overwrite: bool = False) -> list[Path]:

@@ -50,7 +50,7 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
             },
         ),
         "r3gan": (
-            "residual GAN with relativistic pairing, R1 and R2 at every step: the most stable, and slow",
+            "residual GAN with relativistic pairing, R1 and R2 at every step: slow",
             {
                 "generator": "residual",
                 "discriminator": "residual",

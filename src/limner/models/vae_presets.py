@@ -23,7 +23,7 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "beta-vae": ("VAE with a KL term of weight 4: fewer details, latents that mean something", {"beta": 4.0}),
         "mlp-vae": ("fully connected VAE: the fastest model on a CPU, for images of about 28x28", {"network": "mlp"}),
         "binary-vae": (
-            "fully connected VAE for black and white images, with its latents' prior learned: the best likelihood",
+            "fully connected VAE for black and white images with a learned prior: the best likelihood of the VAEs",
             {**_BINARY, "prior": "coupling"},
         ),
         "iwae": (
