@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_first_goes_on_with_a_seed(run, elsewhere):
     assert os.listdir("whole") and sorted(os.listdir("whole")) == sorted(os.listdir("parts"))
     for name in os.listdir("whole"):
         assert (elsewhere / "whole" / name).read_bytes() == (elsewhere / "parts" / name).read_bytes()
+
+
+def test_what_to_try_next_goes_on_with_the_same_series(run, elsewhere):
+    asked = ("--seed", "5", "--label", "3", "--set", "temperature=0.5", "--weights", "raw")
+    limner("sample", run, "-n", "6", *asked, "--out", "whole")
+    outcome = limner("sample", run, "-n", "3", *asked, "--out", "parts")
+    (following,) = outcome.out.split("next:\n")[1].splitlines()
+    assert limner(*shlex.split(following)[1:], "--out", "parts").code == 0
+    for name in sorted(os.listdir("whole")):
+        assert (elsewhere / "whole" / name).read_bytes() == (elsewhere / "parts" / name).read_bytes()
+    refused = limner("sample", run, "--from", "whole/000001.png", "--label", "4")
+    assert refused.code == 2 and "as it was" in refused.err
 
 
 @pytest.mark.parametrize(

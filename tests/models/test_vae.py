@@ -32,10 +32,10 @@ def images(data=DATA, rows=ROWS):
     return torch.rand(rows, *data.shape, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
-def loss(model, image, condition=NOTHING, *, index=0, seen=0, start=0, total=None):
+def loss(model, image, condition=NOTHING, *, index=0, seen=0, start=0, total=None, progress=0.0):
     total = len(image) if total is None else total
     rng = StepRng(0, index, start=start, stop=start + len(image), total=total)
-    made = next(model.losses(Batch(image, condition), Step(index, seen, rng)))
+    made = next(model.losses(Batch(image, condition), Step(index, seen, rng, progress)))
     return made._replace(terms=made.terms())
 
 
@@ -247,6 +247,16 @@ def test_condition_dropout_hides_conditions_in_training_alone():
 )
 def test_the_loss_is_reconstruction_and_weighted_kl(settings, seen, weight):
     found = loss(build(replace(MLP, **settings)), images(), seen=seen)
+    expected = found.terms["reconstruction"] + weight * found.terms["kl"]
+    torch.testing.assert_close(found.value.detach(), expected)
+
+
+@pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.01), (0.125, 0.5), (0.25, 1.0), (0.9, 1.0)])
+def test_a_short_run_warms_up_within_a_quarter_of_itself(progress, weight):
+    """Else the prior is never reached, and samples of a model that reconstructs well are noise."""
+    found = loss(
+        build(replace(MLP, kl_schedule="warmup", kl_warmup_images=10_000)), images(), seen=100, progress=progress
+    )
     expected = found.terms["reconstruction"] + weight * found.terms["kl"]
     torch.testing.assert_close(found.value.detach(), expected)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -54,6 +54,8 @@ def sample(run: Run, /, *, flags: Flags = MADE, where: Where = PLACES, common: C
     from .. import api
 
     if flags.source is not None:
+        if replace(flags, source=None, device=MADE.device) != MADE:
+            raise ConfigError(f"--from {flags.source} makes that picture again as it was; leave out what else it shows")
         return _again(run, flags, where)
     if flags.number < 1 or flags.first < 0 or (flags.batch or 1) < 1:
         raise ConfigError(
@@ -66,8 +68,19 @@ def sample(run: Run, /, *, flags: Flags = MADE, where: Where = PLACES, common: C
     written = write(_stream(trained, flags, text, guide), where)
     values = {"model": trained.name, "model_sha256": trained.sha256, "seed": flags.seed, "first": flags.first}
     title = f"{written.count:,} pictures of seed {flags.seed} by {trained.name}"
-    following = command("sample", run, "-n", str(flags.number), "--first", str(flags.first + flags.number))
+    following = command("sample", run, *_rest(flags), "--first", str(flags.first + flags.number))
     return Answer(values | written.values, lines(title, where.facts, [following]))
+
+
+def _rest(flags: Flags) -> list[str]:
+    """The flags that make the same series of pictures go on, from another `--first`."""
+    single = ("label", "text", "expand", "weights", "guide", "device")
+    said = [part for name in single if (value := getattr(flags, name)) != getattr(MADE, name)
+            for part in (f"--{name}", str(value))]  # fmt: skip
+    for name in ("attribute", "set"):
+        said += [part for value in getattr(flags, name) or () for part in (f"--{name}", value)]
+    seed = ["--seed", str(flags.seed)] if flags.seed else []
+    return ["-n", str(flags.number), *seed, *said]
 
 
 def _text(flags: Flags) -> str | Expanded | None:

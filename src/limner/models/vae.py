@@ -29,6 +29,7 @@ from ..types import Batch, Condition, DataSpec
 from . import checks
 from .conditioning import ConditionRows
 
+WARM_UP = 0.25  # share of a run after which the KL term weighs in full at the latest
 ACTIVE = 0.01  # variance of a dimension's posterior mean over images, above which it is in use (Burda et al. 2015)
 SCORE_PIXELS = 1 << 20  # pixels decoded at once when scoring: 4 MiB for each tensor of that size, to stay in the cache
 
@@ -53,7 +54,10 @@ class VAEConfig:
     importance: int = _help("latents drawn for each image; above 1 trains the tighter importance-weighted bound", 1)
     beta: float = _help("weight of the KL term; above 1 trades sharpness for independent latents", 1.0)
     kl_schedule: Literal["constant", "warmup", "cyclical", "capacity"] = _help("of the KL term's weight", "warmup")
-    kl_warmup_images: int = _help("images over which the weight rises from 0 (warmup, each cycle of cyclical)", 20_000)
+    kl_warmup_images: int = _help(
+        "images over which the weight rises from 0 (each cycle of cyclical; warmup: a quarter of the run at most)",
+        20_000,
+    )
     kl_cycles: int = _help("rises of a cyclical schedule", 4)
     capacity: float = _help("nats that the KL term is held at in the end (capacity)", 25.0)
     capacity_weight: float = _help("cost of a nat off the capacity", 1000.0)
@@ -141,7 +145,7 @@ class VAE(Model):
             kl = gaussian_kl(mean, log_variance)  # (B, D)
         else:
             kl = (_log_density_at(noise, log_variance) - self.prior.log_prob(latent))[:, None]  # (B, 1), one sample
-        value = reconstruction + self._kl_cost(kl, step.images)
+        value = reconstruction + self._kl_cost(kl, step)
         return Loss("model", value, lambda: self._terms(reconstruction, kl.sum(1).mean(), mean))
 
     def _importance_bound(self, image: Tensor, condition: Tensor, step: Step) -> Loss:
@@ -149,23 +153,24 @@ class VAE(Model):
         mean, log_variance = self._posterior(image, condition)
         noise = step.rng.normal(self.config.importance, *self.latent_shape)  # (B, k, D)
         log_prob, log_ratio = self._weigh(image, condition, mean, log_variance, noise)  # both (B, k)
-        log_weight = log_prob + self._kl_weight(step.images) * log_ratio
+        log_weight = log_prob + self._kl_weight(step) * log_ratio
         value = math.log(self.config.importance) - log_weight.logsumexp(1).mean()
         return Loss("model", value, lambda: self._terms(-log_prob.mean(), -log_ratio.mean(), mean))
 
-    def _kl_cost(self, kl: Tensor, images: int) -> Tensor:
+    def _kl_cost(self, kl: Tensor, step: Step) -> Tensor:
         """(B, D) KL in nats -> scalar cost."""
         config = self.config
         if config.kl_schedule == "capacity":
-            target = config.capacity * warmup(images, config.capacity_images)
+            target = config.capacity * warmup(step.images, config.capacity_images)
             return config.capacity_weight * capacity_cost(kl, target)
         total = free_bits(kl, config.free_bits) if config.free_bits else kl.sum(1).mean()
-        return self._kl_weight(images) * total
+        return self._kl_weight(step) * total
 
-    def _kl_weight(self, images: int) -> float:
-        config = self.config
+    def _kl_weight(self, step: Step) -> float:
+        config, images = self.config, step.images
         if config.kl_schedule == "warmup":
-            return config.beta * warmup(images, config.kl_warmup_images)
+            # of a short run it takes a part, for latents that the prior never reached would make noise of samples
+            return config.beta * max(warmup(images, config.kl_warmup_images), min(1.0, step.progress / WARM_UP))
         if config.kl_schedule == "cyclical":
             return config.beta * cyclical(images, config.kl_warmup_images, config.kl_cycles)
         return config.beta
