@@ -36,6 +36,15 @@ def run(photos, tmp_path_factory):
     return out
 
 
+def test_transparent_pictures_stand_beside_jpeg_on_white(photos, tmp_path):
+    small = ("--set", "width=4", "--set", "numbers=4", "--set", "tensorboard=false", "--patch", "16", "--steps", "2")
+    made = limner("train", "codec", photos, "--channels", "4", "--out", tmp_path / "run", *small, "-q")
+    assert made.code == 0, made.err
+    done = limner("compress", photos, "--model", tmp_path / "run", "--out", tmp_path / "small", "--json")
+    assert done.code == 0, done.err
+    assert all(row["jpeg"]["psnr"] > 20 for row in done.json["files"])
+
+
 def test_there_and_back(run, photos, tmp_path):
     done = limner("compress", photos, "--model", run, "--out", tmp_path / "small", "--json")
     assert done.code == 0, done.err

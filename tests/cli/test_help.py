@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from commands import ENVIRONMENT, PROGRAM, limner
@@ -58,13 +60,16 @@ def test_doctor_says_what_there_is(limner_home):
     found = limner("doctor", "--json").json
     assert found["packages"]["torch"] and found["cores"] >= 1 and found["devices"][0]["name"] == "cpu"
     assert found["cache"]["path"].startswith(str(limner_home)) and found["here"]["free"] > 0
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = project["optional-dependencies"]
+    assert set(found["extras"]) == declared.keys() - {"all", "dev"} and found["extras"]["demo"]
     assert "extra demo" in limner("doctor").out
 
 
 def test_doctor_tells_how_to_get_a_missing_extra(monkeypatch):
     from limner.cli import doctor
 
-    monkeypatch.setattr(doctor, "_EXTRAS", {"demo": ("no_such_module",)})
+    monkeypatch.setattr(doctor, "_extras", lambda: {"demo": ["no-such-package"]})
     assert "pip install -c constraints.txt 'limner[demo]'" in limner("doctor").out
 
 

@@ -57,7 +57,7 @@ def compress(
         row["psnr"] = _decibels(made, picture)
         for kind in ("jpeg", "webp"):
             size, other = smallest_above(picture, kind, len(packed.data))
-            row[kind] = {"bytes": size, "psnr": _decibels(other, picture)}
+            row[kind] = {"bytes": size, "psnr": _decibels(other, with_channels(picture, other.shape[2]))}
         found.append(row)
     facts = {str(row["image"]): _said(row) for row in found}
     title = f"{len(found):,} files by {trained.name} in {folder}"

