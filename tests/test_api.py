@@ -14,6 +14,7 @@ from limner.data import DataConfig
 from limner.errors import BadCheckpoint, ConfigError, DataError, DiskError, NotAble
 from limner.images.metadata import read_record
 from limner.images.read import decode
+from limner.made import Recipe
 from limner.training import inference
 
 TINY = {"width": 4, "latent": 4, "mixture_components": 2}
@@ -208,17 +209,17 @@ def test_a_saved_picture_says_how_to_make_it_again(model, tmp_path):
     assert np.array_equal(decode(paths[1]), made[1])
     record = read_record(paths[1])
     assert (record["index"], record["seed"], record["label"], record["model_sha256"]) == (6, 2, "7", model.sha256)
-    again = model.remake(api.Recipe.read(paths[1]))
+    again = model.remake(Recipe.read(paths[1]))
     assert np.array_equal(again[0], made[1])
 
 
 def test_a_picture_of_another_model_is_not_made_again(model, tmp_path):
     (path,) = train(tmp_path / "other", seed=8).sample(1).save(tmp_path / "pictures")
     with pytest.raises(ConfigError, match="load the model that made it"):
-        model.remake(api.Recipe.read(path))
+        model.remake(Recipe.read(path))
     (path,) = model.reconstruct(model.sample(1).images).save(tmp_path / "rebuilt")
     with pytest.raises(ConfigError, match="only pictures of `sample` can be made again"):
-        api.Recipe.read(path)
+        Recipe.read(path)
 
 
 def test_pictures_are_not_written_over_unless_told(model, tmp_path):

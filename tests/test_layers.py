@@ -29,11 +29,12 @@ LAYERS = {
     "training": 9,
     "evaluation": 10,
     **dict.fromkeys(["running", "made"], 11),
-    "api": 12,
-    **dict.fromkeys(["judging", "trial"], 13),
-    **dict.fromkeys(["contest", "advice"], 14),
-    **dict.fromkeys(["cli", "demo"], 15),
-    "__main__": 16,
+    "trained": 12,
+    "api": 13,
+    **dict.fromkeys(["judging", "trial"], 14),
+    **dict.fromkeys(["contest", "advice"], 15),
+    **dict.fromkeys(["cli", "demo"], 16),
+    "__main__": 17,
 }
 ANYWHERE = {"__init__"}  # the package itself: its version, and names that are imported when first used
 

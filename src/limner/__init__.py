@@ -27,7 +27,7 @@ _PUBLIC = {
     "expand_prompt": ".prompts",
     "Evaluation": ".evaluation.evaluate",
     "Number": ".metrics.number",
-    "Trained": ".api",
+    "Trained": ".trained",
     "Dataset": ".data",
     "Pictures": ".made",
     "LimnerError": ".errors",
@@ -55,14 +55,16 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .advice import advise
-    from .api import Pictures, Trained, load, resume, train
+    from .api import load, resume, train
     from .contest import leaderboard
     from .data import DataConfig, Dataset, open_data
     from .errors import LimnerError
     from .evaluation.evaluate import Evaluation
     from .judging import compare, evaluate
+    from .made import Pictures
     from .metrics.number import Number
     from .prompts import expand_prompt
+    from .trained import Trained
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ from .evaluation.compare import Difference
 from .evaluation.evaluate import Evaluation
 from .evaluation.material import Material
 from .evaluation.seeds import pooled
+from .trained import Trained
 from .training.folder import RunFolder
 from .training.plan import parse_duration
 from .training.settings import TrainConfig
@@ -177,7 +178,7 @@ def _judged(name: str, run: Path, seed: int, rules: _Rules) -> judging.Judged | 
     return judged
 
 
-def _trained(name: str, run: Path, seed: int, rules: _Rules) -> api.Trained:
+def _trained(name: str, run: Path, seed: int, rules: _Rules) -> Trained:
     if RunFolder(run).is_run:  # an interrupted contest goes on where it stood
         return api.resume(run, show=rules.show)
     training = {"seed": seed, **rules.training}

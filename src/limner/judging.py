@@ -27,6 +27,8 @@ from .evaluation.subject import Subject
 from .features.extractor import Extractor, Features
 from .features.store import features_of
 from .model import Transforms
+from .trained import Trained
+from .training.folder import RunFolder
 
 IMAGES = 2_000  # on each side, unless told otherwise
 RECORD, PAGE = "evaluation.json", "report.html"
@@ -100,7 +102,7 @@ class JudgedRestorer:
 
 
 def evaluate(
-    what: str | Path | api.Trained,
+    what: str | Path | Trained,
     data: str | Path | None = None,
     *,
     out: str | Path | None = None,
@@ -128,7 +130,7 @@ def evaluate(
 
 
 def judge(
-    what: str | Path | api.Trained,
+    what: str | Path | Trained,
     data: str | Path | None = None,
     *,
     say: Callable[[str], None] = lambda text: None,
@@ -160,9 +162,9 @@ def judge(
     return Judged(found, material)
 
 
-def _restorer(what: str | Path | api.Trained, weights: str | None) -> api.Trained | None:
+def _restorer(what: str | Path | Trained, weights: str | None) -> Trained | None:
     """A model that restores what a chain of degradations has done; None for any other."""
-    if not isinstance(what, api.Trained):
+    if not isinstance(what, Trained):
         if not is_model(Path(what)):
             return None
         what = api.load(what, weights=weights)
@@ -197,7 +199,7 @@ def _check_restoring(chosen: Settings, reading: DataConfig) -> None:
 
 
 def _restoring(
-    trained: api.Trained, data: str | Path | None, chosen: Settings, say: Callable[[str], None]
+    trained: Trained, data: str | Path | None, chosen: Settings, say: Callable[[str], None]
 ) -> JudgedRestorer:
     """Judge a restorer on whole pictures, degraded as in its training or as `options` say under `degrade`."""
     source = data if data is not None else _own_data(trained)
@@ -280,8 +282,8 @@ def _evaluated(
     return evaluate(what, data, say=say, **settings)
 
 
-def _subject(what: str | Path | api.Trained, reading: DataConfig, weights: str | None) -> Subject:
-    if not isinstance(what, api.Trained):
+def _subject(what: str | Path | Trained, reading: DataConfig, weights: str | None) -> Subject:
+    if not isinstance(what, Trained):
         if not is_model(Path(what)):
             return subject.of_folder(Path(what), reading)
         what = api.load(what, weights=weights)
@@ -304,9 +306,9 @@ def _reference(data: str | Path, judged: Subject, settings: Settings) -> Referen
     raise DataError(f"{data} cannot be brought to the shape {judged.shape} of {judged.name}")
 
 
-def _own_data(what: str | Path | api.Trained) -> str:
+def _own_data(what: str | Path | Trained) -> str:
     """The data that a run was trained on."""
-    run = what.run if isinstance(what, api.Trained) else api.RunFolder(Path(what))
+    run = what.run if isinstance(what, Trained) else RunFolder(Path(what))
     if run is None or not run.is_run:
         raise ConfigError(f"{what} does not say which data it was made from; name real images to hold it against")
     return str(run.read_config()["data"]["path"])

@@ -18,7 +18,8 @@ from .sample import options_of, parse_pairs
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..api import Pictures, Trained
+    from ..made import Pictures
+    from ..trained import Trained
 
 PLACES = Where()
 PLAIN = Common()

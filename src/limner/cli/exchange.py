@@ -12,7 +12,7 @@ from . import places
 from .output import Answer, Common, command, lines
 
 if TYPE_CHECKING:
-    from ..api import Trained
+    from ..trained import Trained
 
 Run = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
 Source = Annotated[str, Parameter(help="A folder in diffusers format, or an id on the hub: owner/name.")]

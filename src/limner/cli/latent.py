@@ -17,7 +17,7 @@ from .sample import Run, options_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..api import Trained
+    from ..trained import Trained
 
 PLACES = Where()
 PLAIN = Common()

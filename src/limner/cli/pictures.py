@@ -15,7 +15,8 @@ from . import places
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..api import Pictures, Trained
+    from ..made import Pictures
+    from ..trained import Trained
 
 IN_GRID = 1024  # pictures that a grid shows at most
 _SMALL = 64  # pixels: smaller pictures are enlarged in a grid

@@ -20,7 +20,7 @@ from .output import Answer, Common, lines, note
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..api import Trained
+    from ..trained import Trained
     from ..types import DataSpec
 
 PLAIN = Common()

@@ -15,8 +15,9 @@ from .output import Answer, Common, command, lines
 from .pictures import Where, write
 
 if TYPE_CHECKING:
-    from ..api import Pictures, Trained
+    from ..made import Pictures
     from ..prompts import Expanded
+    from ..trained import Trained
 
 Run = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
 Weights = Literal["raw", "ema_short", "ema_long"]
@@ -138,9 +139,10 @@ def parse_pairs(flag: str, assignments: Sequence[str]) -> dict[str, str]:
 def _again(run: Path, flags: Flags, where: Where) -> Answer:
     """Make one picture again from the record in its PNG."""
     from .. import api
+    from ..made import Recipe
 
     assert flags.source is not None
-    recipe = api.Recipe.read(flags.source)
+    recipe = Recipe.read(flags.source)
     trained = api.load(run, weights=recipe.weights, device=flags.device)
     where = where.settled("samples", places.name_of(run))
     where.check_free([recipe.index])

@@ -15,7 +15,7 @@ from . import places
 from .output import Answer, Common, command, console, counter, lines, shown
 
 if TYPE_CHECKING:
-    from ..api import Trained
+    from ..trained import Trained
     from ..training.show import Show
     from .settings import Sections
 
