@@ -101,7 +101,7 @@ def test_players_have_no_validation_loss(digits, unseen_digits, tmp_path):
 def test_a_model_is_put_together_from_averages_and_running_statistics(digits, tmp_path):
     made = run("toys:Toy", digits, tmp_path, steps=20)
     for name in ("raw", "ema_short", "ema_long"):
-        model = inference.assemble(made.model, made.state.averages, name)
+        model = inference.assemble(made.model, made.state.averages, name, made.step)
         expected = dict(made.model.named_parameters()) if name == "raw" else made.state.averages.tensors()[name]
         assert all(torch.equal(value, expected[key]) for key, value in model.named_parameters())
         assert torch.equal(model.mean, made.model.mean) and not model.training and made.model.training

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 NAMES = ("ema_short", "ema_long")
 _EVERY = 32  # steps between updates: as smooth as at every step, where at every eighth it would cost 4 % of a small net
-_DENSE = 64  # steps at the start that are all taken in, so that a short run has averages too
 
 
 class Averages:
@@ -25,27 +24,42 @@ class Averages:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after step `step` (from 0).
+        """Take in the weights after step `step` (from 0), together with those of the steps that were passed over.
 
         A half-life is never longer than a tenth of the images seen, so that the random start is soon forgotten
         (Karras et al. 2022, arXiv 2206.00364, use 5 %).
         """
         if not self._parameters:  # a model that learns in closed form keeps all it knows in buffers
             return
-        images = (step + 1) * self._batch
+        count = step + 1
         for halflife, average in zip(self._halflife, self._averages, strict=True):
-            every = self._every(step, halflife)
-            if (step + 1) % every == 0:
-                weight = 1 - 0.5 ** (every * self._batch / max(1.0, min(halflife, images / 10)))
-                torch._foreach_lerp_(average, self._parameters, weight)
+            if self._due(count, halflife):
+                torch._foreach_lerp_(average, self._parameters, self._weight(count, halflife))
 
-    def _every(self, step: int, halflife: int) -> int:
-        """Steps between updates: a power of two, so that a change of it never skips a step's share.
+    @torch.no_grad()
+    def at(self, name: str, count: int) -> dict[str, Tensor]:
+        """The average of that name after `count` steps, by parameter, with the steps since its last update taken in."""
+        place = NAMES.index(name)
+        halflife, average = self._halflife[place], self._averages[place]
+        if count and self._parameters and not self._due(count, halflife):
+            average = torch._foreach_lerp(average, self._parameters, self._weight(count, halflife))
+        return dict(zip(self._names, average, strict=True))
 
-        Never more than a half-life, beyond which an average would be little more than the newest weights.
+    def _weight(self, count: int, halflife: int) -> float:
+        """What the newest weights count for after `count` steps: as much as all steps since the last update."""
+        last = next((earlier for earlier in range(count - 1, 0, -1) if self._due(earlier, halflife)), 0)
+        return 1 - 0.5 ** ((count - last) * self._batch / max(1.0, self._shortened(count, halflife)))
+
+    def _due(self, count: int, halflife: int) -> bool:
+        """Whether an update falls on the end of step number `count` (from 1).
+
+        Never rarer than each half-life, beyond which an average would be little more than the newest weights.
         """
-        wanted = 1 if step < _DENSE else max(1, min(_EVERY, halflife // self._batch))
-        return 1 << (wanted.bit_length() - 1)
+        every = max(1, min(_EVERY, int(self._shortened(count, halflife) // self._batch)))
+        return count % every == 0
+
+    def _shortened(self, count: int, halflife: int) -> float:
+        return min(halflife, count * self._batch / 10)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Average name -> parameter name -> tensor."""

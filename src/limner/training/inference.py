@@ -23,11 +23,11 @@ VALIDATE_IMAGES = 1_024
 RAW = "raw"
 
 
-def assemble(model: Model, averages: Averages, weights: str) -> Model:
-    """A copy of `model` in eval mode with the weights of that name: raw, ema_short or ema_long."""
+def assemble(model: Model, averages: Averages, weights: str, step: int) -> Model:
+    """A copy of `model` in eval mode with its weights of that name after `step` steps: raw, ema_short or ema_long."""
     assembled = copy.deepcopy(model).eval()
     if weights != RAW:
-        tensors = averages.tensors()[weights]
+        tensors = averages.at(weights, step)
         with torch.no_grad():
             for name, parameter in assembled.named_parameters():
                 if name in tensors:  # frozen parts have no average

@@ -319,7 +319,7 @@ class Trainer:
             raise NonFinite(owner, f"weight {bad!r}")
 
     def _handed_out(self, weights: str, images: int = inference.FIT_IMAGES) -> Model:
-        model = inference.assemble(self.model, self.state.averages, weights)
+        model = inference.assemble(self.model, self.state.averages, weights, self.step)
         inference.fit_density(model, self.dataset, seed=self.config.seed, images=images)
         return model
 
