@@ -73,6 +73,16 @@ def test_any_folder_of_pictures_can_be_judged(run, tmp_path):
         limner.evaluate(tmp_path / "theirs")
 
 
+def test_its_own_data_are_known_again_however_they_are_read(run, tmp_path):
+    """A model folder says nothing of how its images were read; a folder beside it sets the size for both."""
+    wanted = {"metrics": ["memorisation", "ndb"], **FAST}
+    found = limner.evaluate(run / "model", "builtin:digits", **wanted)
+    assert any("copied share" in name for name in names(found)), found.skipped
+    limner.load(run).sample(40, seed=1).save(tmp_path / "theirs")
+    compared, _ = limner.compare([run, tmp_path / "theirs"], "builtin:digits", **wanted)
+    assert [len(each.numbers) > 3 for each in compared] == [True, True]
+
+
 def test_a_model_of_other_data_is_not_accused_of_copying_these(run, tmp_path):
     for place in range(30):
         (tmp_path / "other").mkdir(exist_ok=True)

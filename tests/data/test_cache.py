@@ -14,6 +14,7 @@ from data_cases import picture, write
 from limner.data import DataConfig, open_data
 from limner.data import cache as cache_module
 from limner.data import fill as fill_module
+from limner.data.cache import home
 
 
 @pytest.fixture
@@ -79,8 +80,32 @@ def test_changed_contents_are_decoded_again(folder):
 
 def test_settings_that_change_pixels_have_their_own_entry(folder):
     configs = [DataConfig(), DataConfig(resolution=4), DataConfig(channels=1), DataConfig(background="black")]
-    assert len({open_data(folder, config).digest for config in configs}) == 4
-    assert open_data(folder, DataConfig(flip=True, workers=2)).digest == open_data(folder).digest
+    for count, config in enumerate(configs, 1):
+        open_data(folder, config)
+        assert len(list((home() / "sets").iterdir())) == count
+    open_data(folder, DataConfig(flip=True, workers=2))
+    assert len(list((home() / "sets").iterdir())) == len(configs)
+
+
+def test_a_digest_is_of_what_was_read_however_it_was_read(folder):
+    found = open_data(folder)
+    size = f"{found.spec.height}x{found.spec.width}"
+    for config in (DataConfig(resolution=size, channels=3), DataConfig(background="black"), DataConfig(fit="pad")):
+        assert open_data(folder, config).digest == found.digest  # opaque, and all of one size
+    for config in (DataConfig(resolution=4), DataConfig(channels=1)):
+        assert open_data(folder, config).digest != found.digest
+    (folder / "a/0.txt").write_text("second")
+    assert open_data(folder).digest != found.digest
+    assert open_data(folder, split=None).digest == open_data(folder).digest
+
+
+def test_each_split_has_a_digest_of_its_own(tmp_path):
+    files = {f"{split}/{seed}.png": picture(seed) for split in ("train", "test") for seed in range(3)}
+    folder = write(tmp_path / "both", files | {"test/3.png": picture(3)})
+    train, test, both = (open_data(folder, split=split).digest for split in ("train", "test", None))
+    assert len({train, test, both}) == 3
+    alone = write(tmp_path / "alone", {f"{seed}.png": picture(seed) for seed in range(3)})
+    assert open_data(alone).digest == train
 
 
 def entry(home: Path) -> Path:

@@ -31,7 +31,7 @@ from ..types import Attribute, DataSpec
 from .dataset import Tables
 from .report import LoadReport
 
-FORMAT = 2  # raise it whenever the same files and settings would give other rows, tables or reports
+FORMAT = 3  # raise it whenever the same files and settings would give other rows, tables or reports
 STALE = 24 * 3600  # seconds after which an unfinished folder is taken for abandoned
 _FILES = ("images.bin", "tables.npz", "texts.json")
 
@@ -41,12 +41,14 @@ class Stored:
     """A complete data set as it lies in a folder.
 
     rows     split -> (first row, one past the last)
+    digests  split -> hex key of its images and of what is known of each, however they were read
     images   the file of all rows, or the rows themselves where there is no disk to keep them on
     """
 
     spec: DataSpec
     report: LoadReport
     rows: dict[str, tuple[int, int]]
+    digests: dict[str, str]
     tables: Tables
     images: Path | np.ndarray
     key: str
@@ -130,6 +132,7 @@ def save_tables(folder: Path, stored: Stored) -> None:
         "spec": asdict(stored.spec),
         "report": stored.report.to_json(),
         "rows": stored.rows,
+        "digests": stored.digests,
         "files": {name: [(folder / name).stat().st_size, _crc(folder / name)] for name in _FILES},
     }
     text = json.dumps(body)
@@ -151,6 +154,7 @@ def load(folder: Path, key: str) -> Stored | None:
         spec=_spec(body["spec"]),
         report=LoadReport.from_json(body["report"]),
         rows={split: (first, last) for split, (first, last) in body["rows"].items()},
+        digests=body["digests"],
         tables=Tables(texts["ids"], labels, attributes, known, [tuple(captions) for captions in texts["captions"]]),
         images=folder / "images.bin",
         key=key,

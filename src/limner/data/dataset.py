@@ -120,7 +120,8 @@ class Dataset:
     known        (N, A)         bool
     captions     N tuples of strings; an empty list when there are none at all
     ids          N names
-    digest       hex key of the contents, the settings and the split: equal digests mean equal data
+    digest       hex key of the pixels and of what is known of them, not of where they lie or how they were read:
+                 equal digests mean equal data
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +75,7 @@ def _opened(
         stored.tables.rows(first, last),
         spec=stored.spec,
         name=origin.name,
-        digest=hashlib.sha256(f"{stored.key} {first} {last}".encode()).hexdigest(),
+        digest=_digest_of(stored, split),
         report=report,
     )
     return dataset if config.only is None else dataset.of_class(config.only)
@@ -131,7 +131,7 @@ def _through_cache(cache: Cache, origin: Origin, config: DataConfig, progress: P
     stored = cache.load(key)
     if stored is None:
         with cache.draft() as folder:
-            with (folder / "images.bin").open("wb") as out:
+            with (folder / "images.bin").open("w+b") as out:
                 built = _build(source, config, out, key, progress)
             save_tables(folder, built)
             stored = cache.publish(folder, key)
@@ -173,7 +173,37 @@ def _build(source: Source, config: DataConfig, out: BinaryIO, key: str, progress
     report = _report(source, plan, records, classes)
     report.bad, report.columns = filled.bad, encoded.columns
     spec = DataSpec(plan.channels, plan.height, plan.width, classes, encoded.attributes)
-    return Stored(spec, report, _row_ranges(records), tables, Path(), key)
+    rows = _row_ranges(records)
+    return Stored(spec, report, rows, _digests(out, rows, tables, spec), tables, Path(), key)
+
+
+def _digests(
+    images: BinaryIO, rows: dict[str, tuple[int, int]], tables: Tables, spec: DataSpec
+) -> dict[str, str]:
+    """split -> SHA-256 of its pixels and of what is known of each image; names of files play no part."""
+    digests = {}
+    images.seek(0)
+    for split, (first, last) in rows.items():  # the splits lie one behind the other
+        digest = hashlib.sha256(json.dumps([last - first, asdict(spec)]).encode())
+        left = (last - first) * spec.height * spec.width * spec.channels
+        while left:
+            block = images.read(min(left, 1 << 20))
+            digest.update(block)
+            left -= len(block)
+        part = tables.rows(first, last)
+        for table in (part.labels, part.attributes, part.known):
+            digest.update(np.ascontiguousarray(table).data)
+        digest.update(json.dumps(part.captions).encode())
+        digests[split] = digest.hexdigest()
+    return digests
+
+
+def _digest_of(stored: Stored, split: str | None) -> str:
+    """Of one split, or of all of them."""
+    if split is not None:
+        return stored.digests[split_of(split) or split]
+    all_of_them = list(stored.digests.values())
+    return all_of_them[0] if len(all_of_them) == 1 else hashlib.sha256("".join(all_of_them).encode()).hexdigest()
 
 
 def _label_indices(records: list[Record], classes: tuple[str, ...]) -> np.ndarray:
