@@ -222,6 +222,42 @@ def test_a_picture_of_another_model_is_not_made_again(model, tmp_path):
         Recipe.read(path)
 
 
+def test_a_picture_of_other_weights_is_not_made_again(out, tmp_path):
+    raw = limner.load(out, weights="raw")
+    (path,) = raw.sample(1).save(tmp_path)
+    recipe = Recipe.read(path)
+    with pytest.raises(ConfigError, match="weights=raw, and this model was loaded with weights=ema_long"):
+        limner.load(out, weights="ema_long").remake(recipe)
+    assert np.array_equal(limner.load(out, weights=recipe.weights).remake(recipe)[0], decode(path))
+
+
+def test_the_weights_of_a_guide_are_part_of_what_makes_a_picture(tmp_path):
+    flow = train(tmp_path / "flow", model="flow-mlp", config={"width": 8})
+    guide = limner.load(tmp_path / "flow", weights="raw")
+    (path,) = flow.sample(1, guide=guide, guidance=2.0, steps=2).save(tmp_path / "made")
+    recipe = Recipe.read(path)
+    with pytest.raises(ConfigError, match="made with the guide .{10}:raw; give the same"):
+        flow.remake(recipe, guide=limner.load(tmp_path / "flow"))
+    assert np.array_equal(flow.remake(recipe, guide=guide)[0], decode(path))
+
+
+def test_a_rehearsal_tells_what_training_would_meet_and_writes_nothing(out, tmp_path):
+    network, dataset, settled = limner.api.rehearse("ae", "builtin:digits", config=TINY, steps=3)
+    assert network.config.width == 4 and len(dataset) > 1_000 and settled.steps == 3 and settled.batch
+    for given, message in (
+        ({"out": out}, "already holds a run"),
+        ({"device": "cuda:77"}, "device='cuda:77' cannot be used"),
+        ({"budget": "soon"}, "budget"),
+        ({"data_config": {"degrade": "down:2"}}, "degrade=down:2 is for models that turn one picture into another"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            limner.api.rehearse("ae", "builtin:digits", **given)
+    with pytest.raises(ConfigError, match="text=auto needs captions"):
+        limner.api.rehearse("flow-mlp", "builtin:digits", config={"text": "auto"})
+    with pytest.raises((ConfigError, BadCheckpoint)):
+        limner.api.rehearse("latent-flow", "builtin:digits", config={"first": str(tmp_path)})
+
+
 def test_pictures_are_not_written_over_unless_told(model, tmp_path):
     made = model.sample(3)
     made.save(tmp_path)

@@ -88,7 +88,9 @@ def test_a_model_of_other_data_is_not_accused_of_copying_these(run, tmp_path):
         (tmp_path / "other").mkdir(exist_ok=True)
         pixels = np.random.default_rng(place).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "other" / f"{place}.png")
-    found = limner.evaluate(run, tmp_path / "other", metrics=["memorisation"], **FAST)
+    with pytest.raises(ConfigError, match="memorisation: the training images are not known"):
+        limner.evaluate(run, tmp_path / "other", metrics=["memorisation"], **FAST)
+    found = limner.evaluate(run, tmp_path / "other", metrics=["memorisation", "ndb"], **FAST)
     assert "trained on" in found.about and found.skipped[0][0] == "memorisation"
 
 
@@ -107,6 +109,35 @@ def test_a_model_of_other_data_is_not_accused_of_copying_these(run, tmp_path):
 def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_measured(run, wrong, named):
     with pytest.raises(ConfigError, match=named):
         limner.evaluate(run, **({"metrics": ["ndb"]} | FAST | wrong))
+
+
+def test_a_setting_for_the_other_kind_of_subject_is_refused(run, tmp_path):
+    limner.load(run).sample(4, seed=1).save(tmp_path)
+    with pytest.raises(ConfigError, match="judged at its own size"):
+        limner.evaluate(run, data_config={"resolution": 16}, metrics=["ndb"], **FAST)
+    with pytest.raises(ConfigError, match="weights=raw is for runs"):
+        limner.evaluate(tmp_path, "builtin:digits", weights="raw", metrics=["ndb"], **FAST)
+
+
+def test_an_evaluation_without_a_number_is_none(run, tmp_path):
+    limner.load(run).sample(4, seed=1).save(tmp_path)
+    with pytest.raises(ConfigError, match="none of the metrics asked for can be measured .*likelihood: .*folder"):
+        limner.evaluate(tmp_path, "builtin:digits", metrics=["likelihood"], **FAST)
+
+
+def test_unknown_features_are_refused_before_a_picture_is_made(run, monkeypatch):
+    monkeypatch.setattr(sides, "sampled", None)
+    with pytest.raises(ConfigError, match="lite1"):
+        limner.evaluate(run, **FAST | {"features": "lite1"})
+    monkeypatch.setattr(contest.api, "train", None)
+    with pytest.raises(ConfigError, match="lite1"):
+        contest.leaderboard("builtin:digits", out="nowhere", models=["vae", "gan"], features="lite1")
+
+
+def test_the_gate_says_again_why_copying_was_not_measured(run):
+    found = limner.evaluate(run, "builtin:shapes?n=400", metrics=["ndb", "memorisation"], **FAST)
+    (why,) = [reason for name, reason in found.skipped if name == "memorisation"]
+    assert why in judging.gate(found).refused[0]
 
 
 def test_a_split_that_is_not_there_is_refused(run):

@@ -18,7 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # imports only point to lower numbers; parts of one layer do not import each other
 LAYERS = {
     "errors": 0,
-    **dict.fromkeys(["config", "types", "rng", "durable", "fetch"], 1),
+    **dict.fromkeys(["config", "types", "precise", "rng", "durable", "fetch"], 1),
     **dict.fromkeys(["images", "prompts"], 2),
     **dict.fromkeys(["nn", "losses", "data", "diffusion"], 3),
     "engine": 4,

@@ -10,9 +10,10 @@ from typing import Any
 
 from . import __version__, bundle, durable, models, running
 from .config import from_dict, to_dict
-from .data import DataConfig, open_data
+from .data import DataConfig, Dataset, open_data
 from .data.fill import Progress
 from .errors import ConfigError, DataError
+from .model import Model
 from .running import Job, pick_device, refuse_second
 from .tasks import exchange
 from .trained import Trained
@@ -49,18 +50,53 @@ def train(
     Raises ConfigError for a setting that cannot be used or a folder that already holds a run, DataError for data that
     cannot be used, RunLocked, DiskError, Interrupted and TrainingStopped.
     """
-    folder = RunFolder(Path(out))
+    job = _job(model, data, Path(out), config, data_config, training, progress)
+    running.run(job, show)
+    return load(job.folder.path)
+
+
+def rehearse(
+    model: str,
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    config: Mapping[str, Any] | None = None,
+    data_config: DataConfig | Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **training: Any,
+) -> tuple[Model, Dataset, TrainConfig]:
+    """What `train` would train, on what and how: everything up to the first step, and nothing written but the cache.
+
+    Raises what `train` would raise before its first step.
+    """
+    folder = Path(out) if out is not None else Path("runs") / "not yet"
+    job = _job(model, data, folder, config, data_config, training, progress)
+    network, settled = running.rehearse(job)
+    return network, job.dataset, settled
+
+
+def _job(
+    model: str,
+    data: str | Path,
+    out: Path,
+    config: Mapping[str, Any] | None,
+    data_config: DataConfig | Mapping[str, Any] | None,
+    training: Mapping[str, Any],
+    progress: Progress | None,
+) -> Job:
+    """A new run, its settings checked and its data opened."""
+    folder = RunFolder(out)
     refuse_second(folder)
     reading = data_config if isinstance(data_config, DataConfig) else models.reading(model, data_config or {})
     if reading.sources is not None:
         reading = replace(reading, sources=absolute(reading.sources))
     model_config = models.configure(model, config or {})
     train_config = from_dict(TrainConfig, training, where="train")
+    running.pick_device(train_config.device)
     dataset = open_data(data, reading, split="train", progress=progress)
     run = {"model": model, "config": to_dict(model_config), "data": {"path": absolute(data), **to_dict(reading)}}
     run = json.loads(json.dumps(run | {"version": __version__, "dataset_digest": dataset.digest}))
-    running.run(Job(folder, run, train_config, dataset, new=True), show)
-    return load(folder.path)
+    return Job(folder, run, train_config, dataset, new=True)
 
 
 def resume(out: str | Path, *, show: Show | None = None, progress: Progress | None = None, **changes: Any) -> Trained:

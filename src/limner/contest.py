@@ -104,6 +104,9 @@ def leaderboard(
 
     A model that cannot be trained on these data is listed with the reason, not hidden.
     """
+    if not models:
+        raise ConfigError(f"no model is named; name two or more, such as {', '.join(DEFAULT)}")
+    judging.checked(from_dict(judging.Settings, {"seed": seed, **settings}, where="evaluate"))
     names = _names([*models, *(FLOORS if learned_floors else ())])
     parse_duration("budget", budget)
     if seeds < 1:

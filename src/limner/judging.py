@@ -32,6 +32,7 @@ from .training.folder import RunFolder
 
 IMAGES = 2_000  # on each side, unless told otherwise
 RECORD, PAGE = "evaluation.json", "report.html"
+NO_FEATURES, SELF_TRAINED = "none", "self"  # names of `features` that are no feature space of their own
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def evaluate(
     data          the real images; by default those that the run was trained on
     out           folder for evaluation.json and report.html
     say           told what is being done
-    data_config   how images are read; a model's own shape wins
-    weights       raw, ema_short or ema_long instead of those that the run chose
+    data_config   how the images of a folder are read; a model is judged at its own size
+    weights       raw, ema_short or ema_long instead of those that the run chose; of a model alone
     settings      fields of Settings: metrics=["fd", "kid"], n=2000, seed=0, split="test", features="lite0" …
 
     Raises ConfigError, DataError, NotAble and MissingExtra. A measure that does not fit is listed with the reason.
@@ -144,14 +145,14 @@ def judge(
     if (restorer := _restorer(what, weights)) is not None:
         _check_restoring(chosen, reading)
         return _restoring(restorer, data, chosen, say)
-    measures.check_options(chosen.options or {})
-    taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
+    taken = checked(chosen)
     judged = _subject(what, reading, weights)
     source = data if data is not None else _own_data(what)
     reference = _reference(source, judged, chosen)
+    extractor = extractor_of(chosen.features, reference, chosen.seed)
     say(f"making {chosen.n:,} images of {judged.name}" if judged.bundle else f"reading {judged.name}")
     generated = _at_most(judged.generated(chosen.n, seed=chosen.seed, options=chosen.sampling or {}), chosen.n)
-    material = _material(judged, reference, generated, chosen)
+    material = _material(judged, reference, generated, extractor, chosen)
     floors = sides.floors(reference, len(generated)) if chosen.floors else ()
     about = {**judged.about, "data": str(source), "split": reference.split, "images": len(generated)}
     if asked := _flags(chosen, reading, weights):
@@ -159,7 +160,19 @@ def judge(
     if judged.digest is not None and judged.digest != (reference.train.digest if reference.train else None):
         about["trained on"] = "other images than these: nothing is said about memorisation"
     found = take(material, taken, subject=judged.name, about=about, floors=floors, say=say)
+    if not found.numbers:
+        reasons = "; ".join(f"{name}: {why}" for name, why in found.skipped)
+        raise ConfigError(f"none of the metrics asked for can be measured of {judged.name}: {reasons}")
     return Judged(found, material)
+
+
+def checked(chosen: Settings) -> list[measures.Measure]:
+    """The measures to take; raises ConfigError for what can be told to be wrong before any image is made."""
+    measures.check_options(chosen.options or {})
+    taken = measures.chosen(list(chosen.metrics) if chosen.metrics is not None else None)
+    if chosen.features not in (NO_FEATURES, SELF_TRAINED):
+        features.load(chosen.features)
+    return taken
 
 
 def _restorer(what: str | Path | Trained, weights: str | None) -> Trained | None:
@@ -256,7 +269,8 @@ def gate(evaluation: Evaluation, limits: Sequence[str] = (), *, copying: bool = 
     copying   ask that there is no sign of copied training images, and that membership inference fails
     """
     held = tuple(map(Limit.parse, limits))
-    return decide(evaluation.numbers, Rules(limits=held) if copying else Rules((), math.inf, held))
+    rules = Rules(limits=held) if copying else Rules((), math.inf, held)
+    return decide(evaluation.numbers, rules, skipped=dict(evaluation.skipped))
 
 
 def write_comparison(
@@ -279,14 +293,20 @@ def _evaluated(
         return pooled(each, str(what))
     if Path(what).suffix == ".json":
         return Evaluation.load(Path(what))
+    if is_model(Path(what)):
+        settings = {name: value for name, value in settings.items() if name != "data_config"}  # it is for the folders
     return evaluate(what, data, say=say, **settings)
 
 
 def _subject(what: str | Path | Trained, reading: DataConfig, weights: str | None) -> Subject:
     if not isinstance(what, Trained):
         if not is_model(Path(what)):
+            if weights is not None:
+                raise ConfigError(f"weights={weights} is for runs, and {what} is a folder of images; leave it out")
             return subject.of_folder(Path(what), reading)
         what = api.load(what, weights=weights)
+    if reading != DataConfig():
+        raise ConfigError(f"a model is judged at its own size; leave out how images are read ({what})")
     saved = what.run.read_config()["data"] if what.run is not None else {}
     name = str(what.run.path) if what.run is not None else what.name
     return subject.of_model(what.loaded, name=name, reading=saved, digest=what.about.get("dataset_digest"))
@@ -325,7 +345,9 @@ def _at_most(images: ImageSet, n: int) -> ImageSet:
     return images.take(np.sort(generator(0, "evaluation folder").permutation(len(images))[:n]))
 
 
-def _material(judged: Subject, reference: Reference, generated: ImageSet, settings: Settings) -> Material:
+def _material(
+    judged: Subject, reference: Reference, generated: ImageSet, extractor: Extractor | None, settings: Settings
+) -> Material:
     known = judged.digest is None or (reference.train is not None and judged.digest == reference.train.digest)
     return Material(
         generated=generated,
@@ -334,7 +356,7 @@ def _material(judged: Subject, reference: Reference, generated: ImageSet, settin
         split=reference.split,
         train=reference.train if known else None,
         held_out=reference.held_out,
-        extractor=extractor_of(settings.features, reference, settings.seed),
+        extractor=extractor,
         model=judged.bundle.model if judged.bundle else None,
         bank=judged.bundle.bank if judged.bundle else None,
         seed=settings.seed,
@@ -345,9 +367,9 @@ def _material(judged: Subject, reference: Reference, generated: ImageSet, settin
 
 def extractor_of(name: str, reference: Reference, seed: int) -> Extractor | None:
     """The feature space of that name; `none` for no features, `self` for a net trained on the training images."""
-    if name == "none":
+    if name == NO_FEATURES:
         return None
-    if name == "self":
+    if name == SELF_TRAINED:
         from .evaluation.classifiers import self_features
 
         if reference.train is None:

@@ -113,6 +113,26 @@ def run(job: Job, show: Show | None) -> None:
     trainer.run(on_locked=lambda: job.claim(replace(train, **lengths) if first is not None else train))
 
 
+def rehearse(job: Job) -> tuple[Model, TrainConfig]:
+    """What `run` would train, and its settings; raises what would stop it before its first step, and leaves no trace.
+
+    A model that is trained first is built, not trained.
+    """
+    spec, config = _described(job)
+    first = getattr(config, "first", NONE)
+    model = models.build(job.run["model"], config, spec)
+    if first == NONE:
+        model.prepare(_some_images(job.dataset, job.train.seed))
+    elif first in models.CATALOGUE:
+        models.build(first, models.configure(first, config.first_config), spec)
+    else:
+        source = RunFolder(Path(first))
+        bundle.load(source.usable_model() if source.is_run else source.path)
+    train = settings.resolve(job.train, model.training_defaults())
+    parse_duration("budget", train.budget or settings.BUDGET)
+    return model, train
+
+
 def pick_device(name: str) -> torch.device:
     """The device of that name; `auto` takes the first accelerator there is, else the CPU."""
     if name == "auto":

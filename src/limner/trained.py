@@ -35,6 +35,11 @@ class Trained:
         return self.network.name
 
     @property
+    def identity(self) -> str:
+        """Which model it is, as a word: the digest of its folder, and which of its weights, if not those it chose."""
+        return self.sha256 if self._weights is None else f"{self.sha256}:{self._weights}"
+
+    @property
     def loaded(self) -> bundle.Bundle:
         """The network with what else its folder holds."""
         return self._loaded
@@ -81,7 +86,7 @@ class Trained:
         """As `sample`, a few pictures at a time, in bounded memory."""
         if n < 1 or first < 0:
             raise ConfigError(f"n={n}, first={first}: give n of at least 1 and first of at least 0")
-        chosen = generate.options_of(self.network, options)
+        chosen = generate.options_of(self.network, options, guided=guide is not None)
         told = text.text if isinstance(text, Expanded) else text
         tiles = generate.generate_tiles(
             self.network,
@@ -96,7 +101,7 @@ class Trained:
         )
         asked: dict[str, Any] = {"label": label, "attributes": dict(attributes) if attributes else None, "text": told}
         asked["expanded"] = {"asked": text.asked, "by": text.by} if isinstance(text, Expanded) else None
-        asked["guide"] = None if guide is None else guide.sha256
+        asked["guide"] = None if guide is None else guide.identity
         common: dict[str, Any] = asked | {"weights": self._weights, "options": asdict(chosen)}
         for indices, images in tiles:
             settings = tuple(self._setting(index, seed, common) for index in indices)
@@ -104,12 +109,17 @@ class Trained:
 
     def remake(self, recipe: Recipe, *, guide: Trained | None = None) -> Pictures:
         """The picture of a recipe, bit-equal on the same device; raises ConfigError when another model made it."""
-        if recipe.guide != (None if guide is None else guide.sha256):
-            raise ConfigError(f"the picture was made with the guide {(recipe.guide or 'none')[:10]}; give the same")
+        if recipe.guide != (None if guide is None else guide.identity):
+            raise ConfigError(f"the picture was made with the guide {_short(recipe.guide)}; give the same")
         if recipe.model_sha256 != self.sha256:
             raise ConfigError(
                 f"the picture was made by {recipe.model} {recipe.model_sha256[:10]}, "
                 f"but this is {self.name} {self.sha256[:10]}; load the model that made it"
+            )
+        if recipe.weights != self._weights:
+            raise ConfigError(
+                f"the picture was made with weights={recipe.weights or 'as chosen'}, and this model was loaded with "
+                f"weights={self._weights or 'as chosen'}; load it with the same"
             )
         asked = {"label": recipe.label, "attributes": recipe.attributes, "text": recipe.text, "guide": guide}
         return self.sample(seed=recipe.seed, first=recipe.index, **asked, **recipe.options)  # type: ignore[arg-type]
@@ -422,3 +432,9 @@ class Trained:
             "limner": __version__,
         }
         return identity | {key: value for key, value in common.items() if value is not None}
+
+
+def _short(identity: str | None) -> str:
+    """The first of a digest, and the weights behind it."""
+    digest, colon, weights = (identity or "none").partition(":")
+    return digest[:10] + colon + weights

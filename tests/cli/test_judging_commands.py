@@ -71,3 +71,30 @@ def test_a_leaderboard_ranks_and_says_what_to_try_next(elsewhere):
 def test_bad_use_names_the_way_out(run, words, named):
     outcome = limner("evaluate", run, "--features", "none", *words)
     assert outcome.code == 2 and named in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("evaluate", "RUN", "--limit", "FD-Lite0<40"), "write NAME<=VALUE"),
+        (("evaluate", "RUN", "--metrics", ""), "no metric is named"),
+        (("evaluate", "RUN", "--resolution", "16"), "at its own size"),
+        (("leaderboard", "builtin:digits", "--models", ""), "no model is named"),
+        (("leaderboard", "builtin:digits", "--features", "lite1"), "lite1"),
+    ],
+)
+def test_what_would_be_refused_in_the_end_is_refused_at_once(run, words, named):
+    outcome = limner(*(run if word == "RUN" else word for word in words))
+    assert outcome.code == 2 and named in outcome.err and "making" not in outcome.err
+    assert not Path("evaluations").exists() and not Path("leaderboards").exists()
+
+
+def test_a_table_is_not_cut_where_it_goes_to_a_file(run):
+    limner("evaluate", run, *FAST, "--out", "a")
+    record = json.loads(Path("a/evaluation.json").read_text())
+    names = [f"{'a-rather-long-name-of-a-method-' * 2}{place}" for place in range(2)]
+    for name in names:
+        Path(name + ".json").write_text(json.dumps(record | {"subject": name}))
+    outcome = limner("compare", *(name + ".json" for name in names), "--against", "builtin:digits")
+    assert outcome.code == 0, outcome.err
+    assert all(outcome.out.count(name) == 2 for name in names)  # in the head of a column, and in the differences

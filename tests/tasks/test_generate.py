@@ -27,6 +27,27 @@ class Mute(Model):
 
 
 @pytest.mark.parametrize(
+    ("conditional", "values", "says"),
+    [
+        ("none", {"guidance": 3.0}, "trained without classes"),
+        ("auto", {"guidance": 3.0, "negative": "red"}, "reads no text"),
+        ("auto", {"solver": "heun", "tolerance": 0.1}, "tolerance=0.1 is for solver=rk45"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(conditional, values, says, digits):
+    model = build("flow-mlp", digits, conditional=conditional)
+    with pytest.raises(ConfigError, match=says):
+        generate.options_of(model, values)
+    assert generate.options_of(model, {"steps": 3}).steps == 3
+
+
+def test_guidance_needs_a_condition_or_a_guide(digits):
+    values = {"guidance": 2.0}
+    assert generate.options_of(build("flow-mlp", digits), values).guidance == 2
+    assert generate.options_of(build("flow-mlp", digits, conditional="none"), values, guided=True).guidance == 2
+
+
+@pytest.mark.parametrize(
     ("ability", "says"),
     [(Samples, "make images"), (Decodes, "decode latents"), (Encodes, "encode images"), (Scores, "score images")],
 )

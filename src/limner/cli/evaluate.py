@@ -86,7 +86,10 @@ def evaluate(
 ) -> Answer:
     """Judge WHAT against the real images of DATA, and write a report."""
     from .. import judging
+    from ..evaluation.gate import Limit
 
+    for bound in limit or ():
+        Limit.parse(bound)  # what cannot be read is refused now, not when all is measured
     place = out if out is not None else places.free(Path("evaluations"), places.name_of(what))
     judged = judging.judge(
         what, data, say=lambda text: note(common, text), data_config=flags.reading, weights=weights, **flags.settings()
@@ -98,6 +101,10 @@ def evaluate(
 
     def text(console: Console) -> None:
         console.print(_table(found))
+        for number in found.numbers:
+            if "verdict" in number.details:
+                reasons = "; ".join(map(str, number.details.get("reasons", ())))
+                console.out(f"{number.name}: {number.details['verdict']}; {shown(reasons)}")
         for name, why in found.skipped:
             console.out(f"not measured: {name}: {shown(why)}")
         if verdict is not None:
@@ -255,7 +262,8 @@ def _value(number: Number | None) -> str:
 def _interval(number: Number | None) -> str:
     if number is None or number.interval is None:
         return ""
-    return f"{number.interval.low:.3g} … {number.interval.high:.3g}"
+    level = "" if number.interval.level == 0.95 else f" ({number.interval.level:.0%})"
+    return f"{number.interval.low:.3g} … {number.interval.high:.3g}{level}"
 
 
 def _empty(*columns: str) -> Any:
@@ -264,5 +272,5 @@ def _empty(*columns: str) -> Any:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold", no_wrap=True)
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
     return table

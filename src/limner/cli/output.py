@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _COUNT_EVERY = 3.0  # seconds
+_WIDE = 200  # columns of what goes to a file or another program, so that no table is folded there
 
 
 def _flag(text: str, *names: str) -> Parameter:
@@ -83,7 +84,8 @@ def console(file: Any) -> Console:
     """A console that leaves text as it is, with colours only where they are wanted."""
     from rich.console import Console
 
-    return Console(file=file, emoji=False, highlight=False)
+    wide = None if file.isatty() else _WIDE
+    return Console(file=file, emoji=False, highlight=False, width=wide)
 
 
 def note(common: Common, text: str) -> None:

@@ -77,7 +77,7 @@ def train(
 
     asked = gather(model, toml=flags.config, assignments=flags.set or (), flags=flags.settings())
     if flags.dry_run:
-        return _dry_run(model, data, asked)
+        return _dry_run(model, data, asked, flags, common)
     from .. import api
 
     with ExitStack() as stack:
@@ -177,26 +177,29 @@ def _next(trained: Trained) -> list[str]:
     ]
 
 
-def _dry_run(model: str, data: str, asked: Sections) -> Answer:
+def _dry_run(model: str, data: str, asked: Sections, flags: Flags, common: Common) -> Answer:
     """Open the data, build the model, settle every setting: all that could be wrong before the first step."""
-    from .. import models
-    from ..config import from_dict, to_dict
-    from ..data import open_data
-    from ..training import settings
-    from ..training.settings import TrainConfig
+    from .. import api
+    from ..config import to_dict
 
-    dataset = open_data(data, models.reading(model, asked["data"]), split="train")
-    config = models.configure(model, asked["model"])
-    network = models.build(model, config, dataset.spec)
-    resolved = settings.resolve(from_dict(TrainConfig, asked["train"], where="train"), network.training_defaults())
+    network, dataset, resolved = api.rehearse(
+        model,
+        data,
+        out=flags.out,
+        config=asked["model"],
+        data_config=asked["data"],
+        progress=counter(common),
+        **asked["train"],
+    )
+    config = to_dict(network.config)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     values = {
-        "model": {"name": model, "parameters": parameters, **to_dict(config)},
+        "model": {"name": model, "parameters": parameters, **config},
         "data": {"path": data, "images": len(dataset), **asdict(dataset.spec)},
         "train": to_dict(resolved),
     }
     shape = "x".join(str(side) for side in (dataset.spec.height, dataset.spec.width, dataset.spec.channels))
-    text = [lines(f"{model}: {parameters:,} parameters", to_dict(config))]
+    text = [lines(f"{model}: {parameters:,} parameters", config)]
     text += [lines(f"{data}: {len(dataset):,} images of {shape}", {"classes": len(dataset.spec.classes) or None})]
     text += [lines("training", to_dict(resolved))]
     return Answer(values, "\n".join(text))

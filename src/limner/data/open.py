@@ -177,9 +177,7 @@ def _build(source: Source, config: DataConfig, out: BinaryIO, key: str, progress
     return Stored(spec, report, rows, _digests(out, rows, tables, spec), tables, Path(), key)
 
 
-def _digests(
-    images: BinaryIO, rows: dict[str, tuple[int, int]], tables: Tables, spec: DataSpec
-) -> dict[str, str]:
+def _digests(images: BinaryIO, rows: dict[str, tuple[int, int]], tables: Tables, spec: DataSpec) -> dict[str, str]:
     """split -> SHA-256 of its pixels and of what is known of each image; names of files play no part."""
     digests = {}
     images.seek(0)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..precise import precise
 from .denoiser import Denoiser
 from .paths import Path
 from .solvers import integrate, velocity
@@ -15,7 +16,7 @@ from .solvers import integrate, velocity
 def log_density(
     denoiser: Denoiser, image: Tensor, path: Path, probe: Tensor, *, sigma_max: float, tolerance: float = 1e-3
 ) -> Tensor:
-    """(B,) nats: log density of `image` (B, C, H, W), float64, from the change of variables along the flow.
+    """(B,) nats: log density of `image` (B, C, H, W), from the change of variables along the flow.
 
     probe       (B, C, H, W) of -1 and 1: the divergence is estimated as probe . J probe (Hutchinson)
     sigma_max   where the flow is taken to have become Gaussian noise
@@ -33,10 +34,10 @@ def log_density(
             moved, _ = velocity(denoiser, path, x, time)
             pulled = torch.autograd.grad((moved * probe).sum(), x)[0]
         divergence = (pulled * probe).flatten(1).sum(1, keepdim=True)
-        return torch.cat([moved.detach().flatten(1), divergence], dim=1).double()
+        return torch.cat([moved.detach().flatten(1), divergence], dim=1).to(state)
 
     first = float(path.image(ends[:0].new_tensor([start]))) * image
-    state = torch.cat([first.flatten(1), torch.zeros(len(image), 1, device=image.device)], dim=1).double()
+    state = precise(torch.cat([first.flatten(1), torch.zeros(len(image), 1, device=image.device)], dim=1))
     end = integrate(slope, state, start, stop, tolerance=tolerance)
     scale = float(path.noise(ends.new_tensor([stop])))
     last, change = end[:, :-1] / scale, end[:, -1]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, unknown
+from ..precise import finest, precise
 from ..rng import Rng
 from .denoiser import Denoiser
 from .paths import SMALLEST, Path
@@ -156,7 +157,7 @@ _MOST, _SMALLEST = 10_000, 1e-14  # steps, and the length of one below which it 
 def rk45(denoiser: Denoiser, noise: Tensor, path: Path, *, start: float, tolerance: float = 1e-3) -> Tensor:
     """Adaptive order 5(4), then one denoising step from sigma_min."""
     stop = float(path.time_of(torch.tensor(path.sigma_min, dtype=torch.float64)))
-    first = torch.full((len(noise),), start, dtype=torch.float64, device=noise.device)
+    first = torch.full((len(noise),), start, dtype=finest(noise.device), device=noise.device)
     x = _times(noise, path.noise(first))
 
     def slope(x: Tensor, time: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ def integrate(
 
     Every row has steps of its own, so that no row's result depends on the others. Raises ConfigError after 10,000.
     """
-    time = torch.full((len(x),), start, dtype=torch.float64, device=x.device)
+    time = torch.full((len(x),), start, dtype=finest(x.device), device=x.device)
     step = (stop - start) * 0.01 * torch.ones_like(time)
     for _ in range(_MOST):
         left = stop - time
@@ -203,7 +204,7 @@ def _attempt(
     other = x + _times(_combined(_FOURTH, slopes), step)
     scale = tolerance * (1 + torch.maximum(x.abs(), moved.abs()))
     error = ((moved - other) / scale).square().flatten(1).mean(1).sqrt()
-    return moved, torch.where(error.isnan(), float("inf"), error.double())
+    return moved, torch.where(error.isnan(), float("inf"), precise(error))
 
 
 def _combined(weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
@@ -222,8 +223,8 @@ def _start(noise: Tensor, path: Path, times: Tensor) -> Tensor:
 
 
 def _pairs(times: Tensor, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Consecutive times, each as (B,) float64 on the device of x."""
-    rows = [time.to(x.device).expand(len(x)) for time in times]
+    """Consecutive times, each as (B,) on the device of x, in its finest floats."""
+    rows = [time.to(x.device, finest(x.device)).expand(len(x)) for time in times]
     return list(zip(rows, rows[1:], strict=False))
 
 

@@ -7,8 +7,9 @@ not surely succeed where it was measured. Limits on any other number can be adde
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from ..errors import ConfigError
@@ -87,20 +88,29 @@ class Decision:
         return {"may_export": self.may_export, "refused": list(self.refused), "passed": list(self.passed)}
 
 
-def decide(numbers: Sequence[Number], rules: Rules = Rules()) -> Decision:  # noqa: B008  frozen
-    """Hold numbers against rules. A number that a rule needs and that is not there refuses."""
-    found = [*_copying(numbers, rules), *_membership(numbers, rules)]
+def decide(
+    numbers: Sequence[Number],
+    rules: Rules = Rules(),  # noqa: B008  frozen
+    *,
+    skipped: Mapping[str, str] = MappingProxyType({}),
+) -> Decision:
+    """Hold numbers against rules. A number that a rule needs and that is not there refuses.
+
+    skipped   measure -> why it could not be taken, to be said again where a rule needed it
+    """
+    found = [*_copying(numbers, rules, skipped.get("memorisation")), *_membership(numbers, rules)]
     for limit in rules.limits:
         found += _limit(numbers, limit)
     return Decision(*(tuple(text for ok, text in found if ok == wanted) for wanted in (False, True)))
 
 
-def _copying(numbers: Sequence[Number], rules: Rules) -> list[tuple[bool, str]]:
+def _copying(numbers: Sequence[Number], rules: Rules, unmeasured: str | None) -> list[tuple[bool, str]]:
     if not rules.verdicts:
         return []
     judged = [number for number in numbers if "verdict" in number.details]
     if not judged:
-        return [(False, "whether training images are copied was not measured; evaluate with the metric memorisation")]
+        why = f": {unmeasured}" if unmeasured else "; evaluate with the metric memorisation"
+        return [(False, f"whether training images are copied was not measured{why}")]
     return [
         (number.details["verdict"] in rules.verdicts, f"{number.name}: {number.details['verdict']}; {_because(number)}")
         for number in judged

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..precise import precise
+
 _EPSILON = 1e-5
 _DIRECTIONS = 64
 
@@ -76,7 +78,7 @@ def whitened(content: Tensor, style: Tensor) -> Tensor:
 
 
 def _transported(content: Tensor, style: Tensor) -> Tensor:
-    flat, other = content.double().flatten(1), style.double().flatten(1)
+    flat, other = precise(content).flatten(1), precise(style).flatten(1)
     (mean, spread), (wanted, target) = _moments(flat), _moments(other)
     root = _power(spread, 0.5)
     back = _power(spread, -0.5)

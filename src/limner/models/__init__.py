@@ -149,7 +149,18 @@ def suited(name: str, data: DataSpec) -> DataSpec:
 
 
 def build(name: str, config: Any, data: DataSpec) -> Model:
-    """A new model with random weights; seed torch first, for the weights to be reproducible."""
+    """A new model with random weights; seed torch first, for the weights to be reproducible.
+
+    Raises ConfigError for settings and data that it cannot be built with, such as sources that it would never see.
+    """
+    from ..model import Transforms
+
     model = entry(name).load()(config, data)
+    if data.source_channels and not isinstance(model, Transforms):
+        made = f"degrade={data.degrade}" if data.degrade else "sources"
+        raise ConfigError(
+            f"{made} is for models that turn one picture into another, and {name} does not; leave it out, or train "
+            f"for example srnet, denoiser, inpainter or pix2pix"
+        )
     model.name = name  # type: ignore[misc]
     return model

@@ -19,7 +19,7 @@ from ..errors import ConfigError
 from ..losses.likelihood import binarize, bits_per_dim
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.condition import ConditionEncoder, hide, unconditional
-from ..nn.families import precise
+from ..precise import precise
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..losses.likelihood import binarize
-from ..nn.families import BernoulliFamily, Family, precise
+from ..nn.families import BernoulliFamily, Family
+from ..precise import precise
 from ..rng import Rng
 from ..types import Condition
 from .mixture import MixtureConfig, MixtureModel, setting

@@ -25,6 +25,7 @@ from ..engine import How
 from ..errors import ConfigError
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.backbones import BackboneName, BackbonePlan, fitting_patch
+from ..precise import precise
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -306,4 +307,4 @@ class PixelDiffusion(Diffusion):
             most = min(self.path.sigma_max, 200.0)
             found.append(log_density(see, space, self.path, probe.float(), sigma_max=most))
         stretch = image[0].numel() * (torch.log(torch.tensor(self.config.sigma_data)) - torch.log(self.scale))
-        return torch.stack(found).mean(0) + stretch.double()
+        return torch.stack(found).mean(0) + precise(stretch)

@@ -27,6 +27,7 @@ from ..nn.diffaugment import Augmentation, augment
 from ..nn.discriminators import DISCRIMINATORS, DiscriminatorName
 from ..nn.generators import GENERATORS, GeneratorName
 from ..nn.resolution import check_divisible
+from ..precise import precise
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -241,8 +242,8 @@ def truncate(latent: Tensor, limit: float) -> Tensor:
     """
     if not limit > 0:
         raise ConfigError(f"truncation={limit} is not positive; use for example 1.5, or none")
-    outside = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
-    share = outside + torch.special.ndtr(latent.double()) * (1 - 2 * outside)
+    outside = float(torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64)))
+    share = outside + torch.special.ndtr(precise(latent)) * (1 - 2 * outside)
     return torch.special.ndtri(share).to(latent.dtype)
 
 

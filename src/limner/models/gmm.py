@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..losses.likelihood import dequantise, requantise
-from ..nn.families import Family, precise
+from ..nn.families import Family
 from ..nn.gaussian_families import FactorFamily, FullFamily
+from ..precise import precise
 from ..rng import Rng
 from ..types import Condition, DataSpec
 from . import checks

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from ..losses.likelihood import bernoulli_log_prob
 from ..losses.pixels import COLDEST
 from ..nn.masked_mlp import Drawing, MaskedMLP
+from ..precise import precise
 from ..rng import Rng, generator
 from ..types import DataSpec
 from . import checks
@@ -77,8 +78,8 @@ class MADE(PixelModel):
         """One mask in training, as algorithm 1 has it; else the mean probability under all of them, in float64."""
         if step is not None:
             return self._under(step % self.config.masks, image, condition)
-        found = [self._under(mask, image, condition).double() for mask in range(self.config.masks)]
-        return torch.stack(found).logsumexp(0) - math.log(self.config.masks)
+        found = [self._under(mask, image, condition) for mask in range(self.config.masks)]
+        return precise(torch.stack(found)).logsumexp(0) - math.log(self.config.masks)
 
     def _under(self, mask: int, image: Tensor, condition: Tensor) -> Tensor:
         """(B,) nats under one mask."""

@@ -24,6 +24,7 @@ from ..nn.equalise import LEVELS, Equalise
 from ..nn.multiscale import Layout, MixingName, MultiScale
 from ..nn.prior import NormalPrior
 from ..nn.resolution import halvings
+from ..precise import finest, precise
 from ..rng import ImageRng, Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -165,9 +166,9 @@ class NormalizingFlow(Model):
         if samples < 1:
             raise ConfigError(f"samples={samples} gives no density; use 1 or more")
         encoded = self._encode(condition, len(image))
-        total = torch.full((len(image),), -math.inf, dtype=torch.float64, device=image.device)
+        total = torch.full((len(image),), -math.inf, dtype=finest(image.device), device=image.device)
         for _ in range(samples):
-            total = torch.logaddexp(total, self._log_density(self._observed(image, rng), encoded).double())
+            total = torch.logaddexp(total, precise(self._log_density(self._observed(image, rng), encoded)))
         return total - math.log(samples)
 
 

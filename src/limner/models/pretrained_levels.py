@@ -16,6 +16,7 @@ from torch import Tensor
 from ..diffusion import paths
 from ..diffusion.paths import SMALLEST, Path
 from ..errors import ConfigError, ModelError
+from ..precise import finest, precise
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 
@@ -58,8 +59,8 @@ class Levels:
 
     def timestep(self, sigma: Tensor) -> Tensor:
         """(B,) sigma -> (B,) float32: the scheduler's count, between two of its levels linear in log sigma."""
-        logs = self.sigma.to(sigma.device).log()
-        asked = sigma.double().clamp(min=float(self.sigma[0])).log()
+        logs = self.sigma.log().to(sigma.device, finest(sigma.device))
+        asked = precise(sigma).clamp(min=float(self.sigma[0])).log()
         above = torch.searchsorted(logs, asked.contiguous()).clamp(1, len(logs) - 1)
         share = (asked - logs[above - 1]) / (logs[above] - logs[above - 1])
         return (above - 1 + share).clamp(0, len(logs) - 1).float()

@@ -24,6 +24,7 @@ from ..model import Loss, Model, SampleOptions, Step
 from ..nn.annealed import LogPartition, Path, log_partition
 from ..nn.boltzmann import Machine
 from ..nn.condition import ConditionEncoder, hide, unconditional
+from ..precise import precise
 from ..rng import Rng, generator
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -245,9 +246,9 @@ class RBM(Model):
             raise ConfigError(f"samples={samples} is not possible; use 1 or more")
         if self.conditions.attribute_width or self.conditions.classes > MOST_CLASSES:
             condition = Condition()
-        visible, encoded = self._observed(image, rng).double(), self._encode(condition, len(image))
-        partitions = torch.tensor([found.value for found in self._partitions(encoded)], dtype=torch.float64)
-        return -self._machine(encoded).to(torch.float64).free_energy(visible) - partitions.to(visible.device)
+        visible, encoded = precise(self._observed(image, rng)), self._encode(condition, len(image))
+        partitions = torch.tensor([found.value for found in self._partitions(encoded)], dtype=visible.dtype)
+        return -self._machine(encoded).to(visible.dtype).free_energy(visible) - partitions.to(visible.device)
 
     def log_partition(self, condition: Condition) -> LogPartition:
         """log Z under a condition of one row, with its standard error; an empty Condition is an unknown one."""

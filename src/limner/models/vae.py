@@ -24,6 +24,7 @@ from ..nn.autoencoder import NetworkName, Plan
 from ..nn.condition import hide
 from ..nn.density import LatentDensities
 from ..nn.prior import CouplingPrior, NormalPrior, PriorName
+from ..precise import finest, precise
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
@@ -245,11 +246,11 @@ class VAE(Model):
         rows = self._encode(condition, image)
         mean, log_variance = self._posterior(image, rows)
         most = max(1, SCORE_PIXELS // image.numel())
-        total = torch.full((len(image),), -math.inf, dtype=torch.float64, device=image.device)
+        total = torch.full((len(image),), -math.inf, dtype=finest(image.device), device=image.device)
         for start in range(0, samples, most):
             noise = rng.normal(min(most, samples - start), *self.latent_shape)  # (B, k, D)
             log_prob, log_ratio = self._weigh(image, rows, mean, log_variance, noise)
-            total = torch.logaddexp(total, (log_prob + log_ratio).double().logsumexp(1))
+            total = torch.logaddexp(total, precise(log_prob + log_ratio).logsumexp(1))
         return total - math.log(samples)
 
 

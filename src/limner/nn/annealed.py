@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..precise import finest, precise
 from .boltzmann import Machine, log_partition_of_independent, log_two_cosh
 
 # (inverse temperature, share of the steps up to it): the published ones, denser where the machine freezes
@@ -71,8 +72,8 @@ class Path:
         bias = self.machine.visible - self.base
         linear = ((visible - self.machine.centre) * bias).sum(1)
         # subtracted before they are summed: the difference is tiny and the sum is not
-        hidden = (log_two_cosh(beta * logits) - log_two_cosh(before * logits)).double().sum(1)
-        return (beta - before) * linear.double() + hidden
+        hidden = log_two_cosh(beta * logits) - log_two_cosh(before * logits)
+        return (beta - before) * precise(linear) + precise(hidden).sum(1)
 
 
 def ladder(steps: int) -> list[float]:
@@ -90,13 +91,13 @@ def log_partition(path: Path, random: np.random.Generator, *, chains: int, steps
         return torch.from_numpy(random.random((chains, width), dtype=np.float32)).to(machine.weight)
 
     visible = path.start(uniform(size))
-    log_weights = torch.zeros(chains, dtype=torch.float64, device=visible.device)
+    log_weights = torch.zeros(chains, dtype=finest(visible.device), device=visible.device)
     for before, beta in pairwise(ladder(steps)):
         logits = machine.hidden_logits(visible)
         log_weights += path.log_ratio(visible, logits, before, beta)
         noise = uniform(hidden + size)
         visible = (noise[:, hidden:] < path.probability(logits, beta, noise[:, :hidden])).to(visible)
-    base = float(log_partition_of_independent(path.base.double(), machine.centre.double(), hidden))
+    base = float(log_partition_of_independent(precise(path.base), precise(machine.centre), hidden))
     return _summary(log_weights.cpu(), base, steps)
 
 

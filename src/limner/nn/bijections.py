@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..precise import precise
 from .blocks import ConditionEmbedding
-from .families import precise
 
 LEAST_STD = 1e-3  # of a channel that actnorm scales to 1: a channel that is flat in the first batch may not stay so
 LARGEST = 2.0  # largest log scale: unbounded ones overflow early in training, and their inverses lose digits

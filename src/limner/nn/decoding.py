@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..precise import finest, precise
+
 Pick = Callable[[Tensor, Tensor], Tensor]  # (..., V) logits and (...) uniform numbers in [0, 1) -> (...) tokens
 UNKNOWN = -1  # stands for a token that is to be drawn
 
@@ -40,9 +42,10 @@ def narrowed(logits: Tensor, *, temperature: float = 1.0, top_k: int | None = No
 
 def drawn(logits: Tensor, uniform: Tensor) -> Tensor:
     """(...) tokens from (..., V) logits: the inverse of their distribution function, at (...) numbers in [0, 1)."""
-    # in float64, for the sums of thousands of small probabilities
-    reached = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
-    return torch.searchsorted(reached, uniform.double()[..., None] * reached[..., -1:], right=True)[..., 0]
+    # as finely as can be, for the sums of thousands of small probabilities
+    reached = logits.softmax(-1, dtype=finest(logits.device)).cumsum(-1)
+    found = torch.searchsorted(reached, uniform.to(reached)[..., None] * reached[..., -1:], right=True)[..., 0]
+    return found.clamp(max=logits.shape[-1] - 1)  # in float32 a number just below 1 can reach the very end
 
 
 def guided(told: Tensor, untold: Tensor, weight: float) -> Tensor:
@@ -120,7 +123,7 @@ def by_confidence(
 
 def _confidence(logits: Tensor, found: Tensor, uniform: Tensor, wander: float | None, progress: float) -> Tensor:
     """(B, N): log-probability of what was drawn with noise, or noise alone."""
-    gumbel = -torch.log(-torch.log(uniform.double().clamp(min=1e-12)))
+    gumbel = -torch.log(-torch.log(precise(uniform).clamp(min=1e-12)))
     if wander is None:
         return gumbel
     sure = logits.log_softmax(-1).gather(-1, found[..., None])[..., 0]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, NotAble
+from ..precise import precise
 from ..rng import Rng, generator
 
 MAX_ROWS = 20_000  # latents that a fit looks at; more would cost time and change nothing
@@ -67,8 +68,8 @@ class LatentDensity(nn.Module):
     def log_prob(self, latents: Tensor) -> Tensor:
         """(N, D) -> (N,) log density in nats. Raises NotAble before `fit`."""
         self._need_fit()
-        mixture = _Mixture(self.weights.double(), self.means.double(), self.factors.double(), floor=0.0)
-        return mixture.log_joint(latents.double()).logsumexp(1).float()
+        mixture = _Mixture(precise(self.weights), precise(self.means), precise(self.factors), floor=0.0)
+        return mixture.log_joint(precise(latents)).logsumexp(1).float()
 
     def sample(self, rng: Rng, temperature: float = 1.0) -> Tensor:
         """(rng.rows, D) draws; `temperature` scales how far they stray from their component's mean.

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .families import precise
+from ..precise import precise
 
 LEVELS = 256  # of a stored pixel
 UNSEEN = 0.05  # share of the distribution that is spread over all levels, for those that were not seen

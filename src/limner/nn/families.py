@@ -111,10 +111,5 @@ class BernoulliFamily(Family):
         return (rng.uniform(probability.shape[1]) < torch.sigmoid(logits)).to(probability)
 
 
-def precise(tensor: Tensor) -> Tensor:
-    """In float64, wherever the device has it."""
-    return tensor if tensor.device.type == "mps" else tensor.double()
-
-
 def _possible(probability: Tensor) -> Tensor:
     return probability.clamp(CERTAIN, 1 - CERTAIN)

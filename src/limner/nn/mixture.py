@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..precise import precise
 from ..rng import Rng
 from ..types import DataSpec
 from .attribute_tables import AttributeTables
-from .families import Family, Sums, precise
+from .families import Family, Sums
 
 DELAY = 20  # steps by which the step sizes are behind: the start counts for more than the first batch
 
@@ -191,7 +192,7 @@ def spread(rows: Tensor, count: int, random: np.random.Generator) -> Tensor:
         to_last = squares + squares[last] - 2 * (rows @ rows[last])
         distance = torch.minimum(distance, to_last.clamp(min=0))
         distance[last] = 0
-        ends = distance.double().cumsum(0).cpu()
+        ends = precise(distance).cumsum(0).cpu()
         if float(ends[-1]) > 0:
             place = int(torch.searchsorted(ends, float(ends[-1]) * random.random(), right=True))
         else:  # all rows are taken, or alike: any of them will do

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, NotAble
 from ..model import Decodes, Model
+from ..precise import precise
 from ..rng import generator
 from ..types import Condition
 from .generate import need
@@ -56,7 +57,7 @@ def directions(model: Model, latents: Tensor, condition: Condition, *, count: in
     for _ in range(ROUNDS):
         pulled = _jacobian_twice(model, latents, condition, spread[:, None] * basis, spread)
         before, effects = effects, _effects(pulled, basis)
-        basis = torch.linalg.qr(pulled.double())[0].to(latents)
+        basis = torch.linalg.qr(precise(pulled))[0].to(latents)
         if torch.allclose(before, effects, rtol=ENOUGH, atol=1e-9):
             break
     return _sorted(model, latents, condition, basis, spread)
@@ -104,11 +105,11 @@ def _sorted(model: Model, latents: Tensor, condition: Condition, basis: Tensor, 
     """The axes within the span of `basis` that do not mix, by their effects."""
     gram, pixels = torch.zeros(basis.shape[1], basis.shape[1], dtype=torch.float64), 0
     for moved in _responses(model, latents, condition, spread[:, None] * basis):
-        gram, pixels = gram + moved.double() @ moved.double().T, pixels + moved.shape[1]
+        gram, pixels = gram + (precise(moved) @ precise(moved).T).cpu(), pixels + moved.shape[1]
     values, turns = torch.linalg.eigh(gram / pixels)  # mean square change of a pixel for a step of one
-    axes = basis.double() @ turns.flip(1).to(basis.device)  # (D, K)
+    axes = precise(basis) @ precise(turns.flip(1).to(basis))  # (D, K)
     axes = axes * _sign(axes)
-    vectors = spread.double()[:, None] * axes
+    vectors = precise(spread)[:, None] * axes
     scales = vectors.norm(dim=0)
     unit = (vectors / scales).T.reshape(-1, *latents.shape[1:])
     return Directions(unit.to(latents), scales.to(latents), values.flip(0).clamp_min(0).sqrt().float())

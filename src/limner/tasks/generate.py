@@ -45,11 +45,34 @@ def _able(ability: type) -> list[str]:
     return [name for name, entry in CATALOGUE.items() if all(hasattr(entry.load(), part) for part in asked)]
 
 
-def options_of(model: Model, values: Mapping[str, Any] | None = None) -> Any:
-    """The model's sampling options with those `values`, names and types checked."""
+def options_of(model: Model, values: Mapping[str, Any] | None = None, *, guided: bool = False) -> Any:
+    """The model's sampling options with those `values`; names and types are checked, and that the model heeds them.
+
+    guided   whether another model guides it, which takes its share of the option `guidance`
+    """
     from ..config import from_dict
 
-    return from_dict(need(model, Samples).Options, values or {}, where="option")
+    options = from_dict(need(model, Samples).Options, values or {}, where="option")
+    if values:
+        _check_heeded(model, options, guided)
+    return options
+
+
+def _check_heeded(model: Any, options: Any, guided: bool) -> None:
+    """Raise ConfigError for an option that would change nothing."""
+    conditioning = getattr(model, "conditioning", None)
+    guidance, negative = getattr(options, "guidance", 1.0), getattr(options, "negative", "")
+    if guidance != 1 and not guided and conditioning is not None and not conditioning.width:
+        raise ConfigError(
+            f"guidance={guidance:g} exaggerates what a picture was asked to show, and this model was trained without "
+            f"classes, attributes or text; leave it out, or give a weaker model as the guide"
+        )
+    if negative and getattr(model.config, "text", None) == "none":
+        raise ConfigError(f"negative={negative!r}: this model reads no text; train one with --set text=auto")
+    if negative and guidance == 1:
+        raise ConfigError(f"negative={negative!r} is what guidance moves away from; give for example guidance=3, too")
+    if hasattr(options, "tolerance") and options.solver != "rk45" and options.tolerance != type(options)().tolerance:
+        raise ConfigError(f"tolerance={options.tolerance:g} is for solver=rk45; solver={options.solver} takes steps")
 
 
 def generate(

@@ -42,7 +42,7 @@ class Averages:
         place = NAMES.index(name)
         halflife, average = self._halflife[place], self._averages[place]
         if count and self._parameters and not self._due(count, halflife):
-            average = torch._foreach_lerp(average, self._parameters, self._weight(count, halflife))
+            average = list(torch._foreach_lerp(average, self._parameters, self._weight(count, halflife)))
         return dict(zip(self._names, average, strict=True))
 
     def _weight(self, count: int, halflife: int) -> float:

@@ -178,11 +178,13 @@ MEASURES: dict[str, Measure] = {
 
 
 def chosen(names: list[str] | None) -> list[Measure]:
-    """The measures of those names, or the default ones. Raises ConfigError for a name that is none."""
+    """The measures of those names, or the default ones. Raises ConfigError for a name that is none, and for none."""
+    if names is not None and not names:
+        raise ConfigError(f"no metric is named; name some of {', '.join(MEASURES)}, or leave metrics out")
     for name in names or ():
         if name not in MEASURES:
             raise ConfigError(unknown("metric", name, MEASURES))
-    return [MEASURES[name] for name in names] if names else [m for m in MEASURES.values() if m.default]
+    return [MEASURES[name] for name in names] if names is not None else [m for m in MEASURES.values() if m.default]
 
 
 def check_options(options: Mapping[str, object]) -> None:
