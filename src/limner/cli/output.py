@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _COUNT_EVERY = 3.0  # seconds
-_WIDE = 200  # columns of what goes to a file or another program, so that no table is folded there
+_WIDE = 1_000  # columns of what goes to a file or another program: no table is folded there
 
 
 def _flag(text: str, *names: str) -> Parameter:
