@@ -71,3 +71,19 @@ def test_what_cannot_be_is_said(run, photos, tmp_path):
     ]:
         done = limner(*words)
         assert done.code != 0 and message in done.err, done.err
+
+
+def test_one_bad_file_does_not_end_a_batch_and_is_named(run, photos, tmp_path):
+    made = limner("compress", photos, "--model", run, "--out", tmp_path / "small", "--json")
+    assert made.code == 0 and len(made.json["files"]) == 2, made.err
+    (tmp_path / "small" / "0.lim").write_bytes(b"LIM1 and no more")
+    files = sorted((tmp_path / "small").iterdir())
+    back = limner("decompress", *files, "--model", run, "--out", tmp_path / "back", "--json")
+    assert back.code == 4 and back.json["pictures"] == 1 and (tmp_path / "back" / "1.png").is_file()
+    assert back.json["failed"][0]["image"].endswith("0.lim") and "0.lim" in back.json["failed"][0]["reason"]
+    assert "is a folder" in limner("decompress", tmp_path / "small", "--model", run).err
+
+
+def test_a_codec_has_its_own_step(run, photos):
+    done = limner("compress", photos, "--model", run, "--step", "2")
+    assert done.code == 2 and "has learned its own" in done.err

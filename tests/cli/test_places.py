@@ -50,5 +50,5 @@ def test_where_results_go_is_known_at_once_for_any_number_of_files(tmp_path):
     started = time.process_time()
     assert len(places.targets(paths, tmp_path)) == 50_000
     assert time.process_time() - started < 20  # a look at all others for each took minutes
-    with pytest.raises(ConfigError, match="two of the files are called 7"):
+    with pytest.raises(ConfigError, match="7.png would be made of two files"):
         places.targets([*paths, Path("others/7.png")], tmp_path)

@@ -121,3 +121,77 @@ def test_what_cannot_be_is_said(enlarger, cleaner, photos, words, message, elsew
     known = {"PHOTOS": photos, "ENLARGER": enlarger, "CLEANER": cleaner}
     done = limner(*(known.get(word, word) for word in words))
     assert done.code in (2, 4) and re.search(message, done.err), done.err
+
+
+def test_one_bad_picture_does_not_end_a_batch(enlarger, photos, tmp_path):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    (folder / "a.png").write_bytes((photos / "0.png").read_bytes())
+    (folder / "b.png").write_bytes((photos / "1.png").read_bytes()[:60])
+    (folder / "c.png").write_bytes((photos / "2.png").read_bytes())
+    (folder / "notes.txt").write_text("no picture")
+    done = limner("upscale", folder, "--model", enlarger, "--out", tmp_path / "large", "--json")
+    assert done.code == 4 and done.json["pictures"] == 2
+    assert [one["image"] for one in done.json["failed"]] == [str(folder / "b.png")]
+    assert sorted(path.name for path in (tmp_path / "large").iterdir()) == ["a.png", "c.png"]
+    told = limner("upscale", folder, "--model", enlarger, "--out", tmp_path / "again")
+    assert "not made:" in told.out and "b.png" in told.out
+    alone = limner("upscale", folder / "b.png", "--model", enlarger, "--out", tmp_path / "none")
+    assert alone.code == 4 and "b.png" in alone.err and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("out", [".", "..", "here/.."])
+def test_a_folder_without_a_name_has_its_sheet_in_it(out, enlarger, photos, tmp_path, monkeypatch):
+    (tmp_path / "deep" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep")
+    done = limner("upscale", photos / "0.png", "--model", enlarger, "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert look(done.json["sheet"])[1] == "RGB" and done.json["sheet"].endswith("sheet.png")
+
+
+def test_a_sheet_never_takes_the_place_of_a_picture(enlarger, photos, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"mine")
+    done = limner("upscale", photos / "0.png", "--model", enlarger, "--out", tmp_path / "x", "--json")
+    assert done.json["sheet"] == str(tmp_path / "x-2.png") and (tmp_path / "x.png").read_bytes() == b"mine"
+
+
+def test_the_sheet_shows_the_middle_before_and_after(photos, enlarger, tmp_path):
+    wide = Image.fromarray(np.tile(np.arange(0, 250, 1, np.uint8), (300, 2))[..., None].repeat(3, 2))
+    wide.save(tmp_path / "wide.png")
+    limner("upscale", tmp_path / "wide.png", "--model", enlarger, "--out", tmp_path / "x", "--tile", "64")
+    sheet = np.asarray(Image.open(tmp_path / "x.png"))
+    made = np.asarray(Image.open(tmp_path / "x" / "wide.png"))
+    assert sheet.shape[0] >= 256 and sheet.shape[1] >= 512
+    crop = made[172:428, 372:628]  # of 600 x 1000
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, crop.shape)
+    assert any((windows[row, column, 0] == crop).all() for row in range(len(windows)) for column in range(250, 262))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("upscale", "ENLARGER", "--level", "5"), "--level is not for this model"),
+        (("upscale", "ENLARGER", "--seed", "5"), "--seed is not for this model"),
+        (("upscale", "ENLARGER", "--uncertainty"), "--uncertainty is not for this model"),
+        (("denoise", "CLEANER", "--consistent"), "--consistent is not for this model"),
+        (("denoise", "CLEANER", "--level", "nan"), "from 0 to 255"),
+        (("denoise", "CLEANER", "--level", "-5"), "from 0 to 255"),
+        (("denoise", "CLEANER", "--level", "1e9"), "from 0 to 255"),
+        (("translate", "ENLARGER"), "use limner upscale"),
+        (("translate", "CLEANER"), "use limner restore"),
+    ],
+)
+def test_flags_that_would_change_nothing_and_numbers_out_of_range(enlarger, cleaner, photos, words, message, tmp_path):
+    runs = {"ENLARGER": enlarger, "CLEANER": cleaner}
+    command, model, *more = words
+    done = limner(command, photos / "0.png", "--model", runs[model], "--out", tmp_path / "x", *more)
+    assert done.code == 2 and message in done.err and not (tmp_path / "x").exists()
+
+
+def test_an_uncertainty_map_never_takes_the_place_of_a_picture(cleaner, photos, tmp_path):
+    for name in ("a.png", "a.error.png"):
+        (tmp_path / name).write_bytes((photos / "0.png").read_bytes())
+    asked = ("denoise", tmp_path / "a.png", tmp_path / "a.error.png", "--model", cleaner, "--out", tmp_path / "x")
+    done = limner(*asked, "--uncertainty")
+    assert done.code == 2 and "a.error.png would be made of two files" in done.err
+    assert limner(*asked).code == 0

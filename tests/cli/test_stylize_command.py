@@ -87,3 +87,17 @@ def test_a_learned_manner_is_as_strong_as_was_said(said, level, here, monkeypatc
 def test_what_cannot_be_is_said(here, words, message):
     done = limner("stylize", *words)
     assert done.code in (2, 4, 5) and message in done.err, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--size", "-5"), "--size -5 is negative"),
+        (("--weights", "nan"), "no shares of 1 styles"),
+        (("--strength", "nan"), "strength=nan"),
+        (("--steps", "0"), "steps=0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(here, words, message):
+    done = limner("stylize", "photos/a.png", "--style", "style.png", "--features", "random", "--out", "x", *words)
+    assert done.code == 2 and message in done.err and not (here / "x").exists()

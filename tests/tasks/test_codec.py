@@ -222,8 +222,11 @@ def test_a_file_of_another_model_and_models_without_numbers_are_refused(digits):
         codec.decompress(model, OTHER, data)
     with pytest.raises(NotAble, match="makes no numbers"):
         codec.compress(trained("gan", digits, 1), MINE, picture(8, 8, 1))
-    with pytest.raises(ConfigError, match="step=0"):
-        codec.compress(model, MINE, picture(8, 8, 1), step=0)
+    for step in (0, -1, float("nan"), float("inf"), 1e60, 1e-30):
+        with pytest.raises(ConfigError, match="is not from 0.001 to 1000 deviations"):
+            codec.compress(model, MINE, picture(8, 8, 1), step=step)
+    for step in (0.001, 1000.0):
+        assert codec.decompress(model, MINE, codec.compress(model, MINE, picture(8, 8, 1), step=step).data).any()
 
 
 def test_nothing_beyond_reach_matters():

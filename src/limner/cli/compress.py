@@ -9,14 +9,16 @@ from cyclopts import Parameter
 
 from ..errors import ConfigError
 from . import places
+from .batch import each
 from .latent import Device, load, made_by
-from .output import Answer, Common, lines
+from .output import Answer, Common
 
 if TYPE_CHECKING:
     import numpy as np
 
 PLAIN = Common()
 ENDING = ".lim"
+STEP = 1.0
 
 Model = Annotated[Path, Parameter(help="A run, one of its checkpoints, or a model folder.")]
 Out = Annotated[Path | None, Parameter(help="Folder for the files, under the images' names.")]
@@ -26,7 +28,7 @@ Overwrite = Annotated[bool, Parameter(show_default=False, help="Replace files th
 def compress(
     *images: Annotated[str, Parameter(help="Image files, or folders of them.")],
     model: Model,
-    step: Annotated[float, Parameter(help="Coarseness of latents, for models that are no codecs.")] = 1.0,
+    step: Annotated[float, Parameter(help="Coarseness of latents, for models that are no codecs.")] = STEP,
     out: Out = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
@@ -46,8 +48,10 @@ def compress(
     paths = pictures_in(images)
     folder = out if out is not None else places.free(Path("compressed"), places.name_of(model))
     targets = places.targets(paths, folder, ending=ENDING, overwrite=overwrite)
-    found = []
-    for path, target in zip(paths, targets, strict=True):
+    if step != STEP and hasattr(trained.network, "to_symbols"):
+        raise ConfigError(f"--step {step:g} is for models that are no codecs; {trained.name} has learned its own")
+
+    def work(path: Path, target: Path) -> dict:
         picture = with_channels(decode(path), trained.data.channels)
         packed = codec.compress(trained.network, trained.sha256, picture, step=step)
         made = codec.decompress(trained.network, trained.sha256, packed.data)
@@ -58,10 +62,12 @@ def compress(
         for kind in ("jpeg", "webp"):
             size, other = smallest_above(picture, kind, len(packed.data))
             row[kind] = {"bytes": size, "psnr": _decibels(other, with_channels(picture, other.shape[2]))}
-        found.append(row)
-    facts = {str(row["image"]): _said(row) for row in found}
-    title = f"{len(found):,} files by {trained.name} in {folder}"
-    return Answer({**made_by(trained), "out": str(folder), "files": found}, lines(title, facts))
+        return row
+
+    batch = each(paths, targets, work, common)
+    facts = {str(row["image"]): _said(row) for row in batch.made}
+    title = f"{len(batch.made):,} files by {trained.name} in {folder}"
+    return batch.answer(title, {**made_by(trained), "out": str(folder), "files": batch.made}, facts)
 
 
 def decompress(
@@ -82,17 +88,21 @@ def decompress(
 
     trained = load(model, device)
     paths = [Path(file) for file in files]
-    missing = next((path for path in paths if not path.is_file()), None)
-    if missing is not None:
-        raise DataError(f"{missing} is not there")
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{path} is {'a folder; name the files' if path.is_dir() else 'not there'}")
     folder = out if out is not None else places.free(Path("decompressed"), places.name_of(model))
     targets = places.targets(paths, folder, overwrite=overwrite)
-    for path, target in zip(paths, targets, strict=True):
+
+    def work(path: Path, target: Path) -> Path:
         picture = codec.decompress(trained.network, trained.sha256, path.read_bytes())
         durable.make_folder(target.parent)
         durable.write_file(target, encode_png(picture))
-    values = {**made_by(trained), "out": str(folder), "pictures": len(paths)}
-    return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", {"folder": folder}))
+        return target
+
+    batch = each(paths, targets, work, common)
+    values = {**made_by(trained), "out": str(folder), "pictures": len(batch.made)}
+    return batch.answer(f"{len(batch.made):,} pictures by {trained.name}", values, {"folder": folder})
 
 
 def _decibels(made: np.ndarray, picture: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ..errors import ConfigError
 from . import places
+from .batch import each, refuse
 from .latent import COLUMNS, Device, alternating, load, made_by
 from .output import Answer, Common, lines
 from .pictures import Where, read_images, read_masks, write, write_grid
@@ -87,7 +88,11 @@ def inpaint(
     from ..model import Denoises, Redraws
 
     if images and _fills(trained := load(model, asked.device)):
-        return _filled(trained, images, mask, model, where)
+        said = f"{trained.name} fills each image at its own size with what surrounds the hole, and draws nothing"
+        refuse(asked, NOTHING, ("seed", "label", "text", "attribute", "set"), said)
+        refuse(where, PLACES, ("grid",), said)
+        return _filled(trained, images, mask, model, where, common)
+    _check_masks(images, mask)
     trained, taken = _given("inpaint", images, model, number, asked.device, Redraws, Denoises)
     masks = read_masks(mask, trained)
     if len(masks) not in (1, len(taken)):
@@ -119,7 +124,9 @@ def _fills(trained: Trained) -> bool:
     return "hole" in trained.data.maps
 
 
-def _filled(trained: Trained, images: tuple[str, ...], masks: list[str], model: Path, where: Where) -> Answer:
+def _filled(
+    trained: Trained, images: tuple[str, ...], masks: list[str], model: Path, where: Where, common: Common
+) -> Answer:
     """Fill holes with a model that was trained to, each image at its own size and under its own name."""
     import numpy as np
 
@@ -133,13 +140,32 @@ def _filled(trained: Trained, images: tuple[str, ...], masks: list[str], model: 
         raise ConfigError(f"{len(masks)} masks for {len(paths)} images; give one for all, or one for each")
     folder = where.out or places.free(Path("inpaintings"), places.name_of(model))
     targets = places.targets(paths, folder, overwrite=where.overwrite)
-    for path, mask, target in zip(paths, masks * (len(paths) // len(masks)), targets, strict=True):
-        hole = decode(Path(mask), channels=1, background=(0, 0, 0))[..., 0] >= 128
+    mask_of = dict(zip(targets, masks * (len(paths) // len(masks)), strict=True))
+
+    def work(path: Path, target: Path) -> Path:
+        hole = decode(Path(mask_of[target]), channels=1, background=(0, 0, 0))[..., 0] >= 128
         made = trained.restore(decode(path), mask=np.ascontiguousarray(hole))
         durable.make_folder(folder)
         durable.write_file(target, encode_png(made))
-    values = {**made_by(trained), "pictures": len(paths), "out": str(folder)}
-    return Answer(values, lines(f"{len(paths):,} filled pictures by {trained.name}", {"folder": folder}))
+        return target
+
+    batch = each(paths, targets, work, common)
+    values = {**made_by(trained), "pictures": len(batch.made), "out": str(folder)}
+    return batch.answer(f"{len(batch.made):,} filled pictures by {trained.name}", values, {"folder": folder})
+
+
+def _check_masks(images: tuple[str, ...], masks: list[str]) -> None:
+    """Raise ConfigError for a mask of another size than its image: cut and scaled alike, it would lie elsewhere."""
+    from ..images.read import inspect
+
+    for image, mask in zip(images, masks * len(images) if len(masks) == 1 else masks, strict=False):
+        if Path(image).is_file() and Path(mask).is_file():
+            one, other = inspect(Path(image)), inspect(Path(mask))
+            if (one.width, one.height) != (other.width, other.height):
+                raise ConfigError(
+                    f"the mask {mask} is {other.width}x{other.height} and {image} is {one.width}x{one.height}; they "
+                    f"must be of one size"
+                )
 
 
 def _given(

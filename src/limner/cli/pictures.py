@@ -152,6 +152,8 @@ def _images(source: str, reading: Mapping[str, Any], limit: int) -> Iterator[np.
     from ..images.read import decode
     from ..images.resize import fit
 
+    if limit < 1:
+        raise ConfigError(f"-n {limit} takes no image of {source}; use 1 or more")
     config = from_dict(DataConfig, reading, where="data")
     if source.startswith("builtin:") or Path(source).is_dir():
         dataset = open_data(source, config, split=None)

@@ -34,15 +34,31 @@ def free(parent: Path, name: str, ending: str = "") -> Path:
     return next(p for p in paths if not p.exists() and not p.with_name(f"{p.name}.png").exists())
 
 
-def targets(paths: Sequence[Path], folder: Path, *, ending: str = ".png", overwrite: bool = False) -> list[Path]:
+def sheet_of(folder: Path, *, overwrite: bool = False) -> Path:
+    """Where a picture of what lies in a folder goes: beside it under its name, or into it where it has none (`.`).
+
+    The first such name that is free, unless what is there may be replaced.
+    """
+    place = folder / "sheet.png" if folder.name in ("", "..") else folder.with_name(f"{folder.name}.png")
+    if overwrite or not place.exists():
+        return place
+    return next(path for n in itertools.count(2) if not (path := place.with_stem(f"{place.stem}-{n}")).exists())
+
+
+def targets(
+    paths: Sequence[Path], folder: Path, *, ending: str = ".png", beside: Sequence[Path] = (), overwrite: bool = False
+) -> list[Path]:
     """Where what is made of each file goes: under its own name, in `folder`.
 
+    beside   other files that the command writes there
     Raises ConfigError, before anything is made, where one is there already or wanted twice.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder")
     found = [folder / f"{path.stem}{ending}" for path in paths]
-    twice = [target for target, times in Counter(found).items() if times > 1]
+    twice = [target for target, times in Counter([*found, *beside]).items() if times > 1]
     if twice:
-        raise ConfigError(f"two of the files are called {twice[0].stem}; put what is made of each elsewhere")
+        raise ConfigError(f"{twice[0]} would be made of two files; put what is made of each elsewhere")
     taken = next((target for target in found if target.exists()), None)
     if taken is not None and not overwrite:
         raise ConfigError(f"{taken} exists; choose another folder, or say --overwrite")

@@ -5,7 +5,7 @@ They are one command under five names, each of which refuses a model that was tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from ..errors import ConfigError
 from . import places
+from .batch import each, refuse
 from .latent import Device, load, made_by
 from .output import Answer, Common, lines, note
 
@@ -96,24 +97,37 @@ def _restored(task: str, images: tuple[str, ...], asked: Asked, common: Common) 
 
     trained = load(asked.model, asked.device)
     if asked.undo is not None or isinstance(trained.network, Denoises):
-        return _solved(trained, images, asked)
+        return _solved(task, trained, images, asked)
     need(trained.network, Transforms)
     _check_trained_for(task, trained)
+    _check_heeded(trained, asked)
     paths = pictures_in(images)
     folder = asked.out or places.free(Path(_FOLDER[task]), places.name_of(asked.model))
     targets = places.targets(paths, folder, overwrite=asked.overwrite)
     if asked.uncertainty:
-        places.targets(paths, folder, ending=_ERROR, overwrite=asked.overwrite)
-    kept = [row for row in _each(trained, paths, targets, asked, common) if row is not None]
-    sheet = folder.with_name(f"{folder.name}.png")
-    if kept and (asked.overwrite or not sheet.exists()):
-        _write_sheet(kept, sheet)
-    facts = {"folder": folder, "sheet": sheet if kept else None}
-    values = {**made_by(trained), "task": task, "pictures": len(paths), "out": str(folder)}
-    return Answer(values, lines(f"{len(paths):,} pictures by {trained.name}", facts))
+        places.targets(paths, folder, ending=_ERROR, beside=targets, overwrite=asked.overwrite)
+    batch = each(paths, targets, _worker(trained, asked, common), common)
+    sheet = places.sheet_of(folder, overwrite=asked.overwrite)
+    _write_sheet(batch.made[:_SHEET], sheet)
+    values = {**made_by(trained), "task": task, "pictures": len(batch.made), "out": str(folder), "sheet": str(sheet)}
+    return batch.answer(f"{len(batch.made):,} pictures by {trained.name}", values, {"folder": folder, "sheet": sheet})
 
 
-def _solved(trained: Trained, images: tuple[str, ...], asked: Asked) -> Answer:
+def _check_heeded(trained: Trained, asked: Asked) -> None:
+    """Raise ConfigError for a flag that this model could not follow, before any picture is read."""
+    from ..tasks.restore import Told
+
+    if asked.level is not None and "noise" not in trained.data.maps:
+        refuse(asked, NOTHING, ("level",), f"{trained.name} is not told how strong the noise is")
+    Told(asked.level)
+    refuse(asked, NOTHING, ("seed",), f"{trained.name} draws nothing; it is for diffusion models")
+    if trained.data.scale == 1:
+        refuse(asked, NOTHING, ("consistent",), f"{trained.name} does not enlarge")
+    if not getattr(trained.network.config, "uncertainty", False):
+        refuse(asked, NOTHING, ("uncertainty",), "it predicts no errors; train one with --set uncertainty=true")
+
+
+def _solved(task: str, trained: Trained, images: tuple[str, ...], asked: Asked) -> Answer:
     """Restore at the model's own size with a diffusion model, which was trained for nothing of the kind."""
     import numpy as np
 
@@ -122,18 +136,25 @@ def _solved(trained: Trained, images: tuple[str, ...], asked: Asked) -> Answer:
 
     if asked.undo is None:
         raise ConfigError(f"{trained.name} restores without training, but must be told what: --as {KINDS}")
+    refuse(asked, NOTHING, ("level", "tile", "ensemble", "half", "consistent", "uncertainty"),
+           "diffusion models take pictures of their own size, as a whole")  # fmt: skip
     _, shape = degradation_of(trained.network, asked.undo)
+    undoes = asked.undo.partition(":")[0]
+    if task not in (undoes, "restore"):
+        raise ConfigError(f"limner {task} --as {asked.undo} asks for two things; use limner {undoes} or limner restore")
     assert asked.model is not None
     folder = asked.out or places.free(Path("restored"), places.name_of(asked.model))
     taken = read_sized(images, trained, shape)
-    where = Where(folder, folder.with_name(f"{folder.name}.png"), asked.overwrite)
+    where = Where(folder, None, asked.overwrite)
     where.check_free(range(len(taken)))
     made = trained.solve(taken, asked.undo, seed=asked.seed)
-    write([made], Where(folder, None, asked.overwrite))
+    write([made], where)
     rows = [pair for before, after in zip(taken, made.images, strict=True) for pair in _sized(before, after)]
-    _sheet(np.stack(rows[: 2 * _SHEET]), folder.with_name(f"{folder.name}.png"))
+    sheet = places.sheet_of(folder, overwrite=asked.overwrite)
+    _sheet(np.stack(rows[: 2 * _SHEET]), sheet)
     values = {**made_by(trained), "as": asked.undo, "seed": asked.seed, "pictures": len(taken), "out": str(folder)}
-    return Answer(values, lines(f"{len(taken):,} pictures by {trained.name}", where.facts))
+    facts = {"folder": folder, "sheet": sheet}
+    return Answer({**values, "sheet": str(sheet)}, lines(f"{len(taken):,} pictures by {trained.name}", facts))
 
 
 def _sized(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +189,7 @@ def _check_trained_for(task: str, trained: Trained) -> None:
         "upscale": data.scale > 1,
         "denoise": data.scale == 1 and any(word in data.degrade for word in ("noise", "poisson", "camera", "jpeg")),
         "deblur": data.scale == 1 and any(word in data.degrade for word in ("blur", "motion", "defocus")),
-        "colorize": data.channels == 3 and _colours(data) == 1,
+        "colorize": data.channels == 3 and _colours(data) == 1 and "edges" not in data.degrade,
         "restore": True,
     }
     if not fits[task]:
@@ -186,38 +207,56 @@ def _error_file(target: Path) -> Path:
     return target.with_name(f"{target.stem}{_ERROR}")
 
 
-def _each(
-    trained: Trained, paths: list[Path], targets: list[Path], asked: Asked, common: Common
-) -> Iterator[tuple[np.ndarray, np.ndarray] | None]:
-    """Restore and write one picture after the other; gives a crop of each before and after, of the first few."""
+def _worker(trained: Trained, asked: Asked, common: Common) -> Callable[[Path, Path], tuple[np.ndarray, np.ndarray]]:
+    """What restores and writes one picture, and gives a crop of it before and after."""
     from .. import durable
     from ..images.read import decode
     from ..tasks import restore as task
     from ..tasks.apply import How
 
-    how = How(asked.tile, asked.ensemble, asked.half)
-    for place, (path, target) in enumerate(zip(paths, targets, strict=True)):
+    how, told = How(asked.tile, asked.ensemble, asked.half), task.Told(asked.level)
+
+    def work(path: Path, target: Path) -> tuple[np.ndarray, np.ndarray]:
         picture = decode(path)
         note(common, f"{path.name}: {picture.shape[0]}x{picture.shape[1]}")
+        crop = _Crop(picture, trained.data.scale)
+        made = task.png(trained.network, picture, told, how, consistent=asked.consistent, see=crop.see)
         durable.make_folder(target.parent)
-        told = task.Told(asked.level)
-        durable.write_file(target, task.png(trained.network, picture, told, how, consistent=asked.consistent))
+        durable.write_file(target, made)
         if asked.uncertainty:
             durable.write_file(_error_file(target), task.error_png(trained.network, picture, told, how))
-        yield _crops(picture, target, trained.data.scale) if place < _SHEET else None
+        return crop.before, crop.after
+
+    return work
 
 
-def _crops(before: np.ndarray, after: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """The middle of a picture before, pixels repeated to the new size, and after."""
-    from ..images.colour import with_channels
-    from ..images.read import decode
+class _Crop:
+    """The middle of a picture, (h, w, 3) uint8 before, pixels repeated to the new size, and after.
 
-    made = with_channels(decode(after), 3)
-    side = _CROP // scale
-    top, left = (max(0, (length - side) // 2) for length in before.shape[:2])
-    part = with_channels(before[top : top + side, left : left + side], 3)
-    large = part.repeat(scale, axis=0).repeat(scale, axis=1)
-    return large, made[scale * top : scale * top + large.shape[0], scale * left : scale * left + large.shape[1]]
+    What comes after is seen in bands of rows: the whole of it may be too large to hold.
+    """
+
+    def __init__(self, picture: np.ndarray, scale: int) -> None:
+        import numpy as np
+
+        from ..images.colour import with_channels
+
+        side = max(1, _CROP // scale)
+        self._top, self._left = (scale * max(0, (length - side) // 2) for length in picture.shape[:2])
+        top, left = self._top // scale, self._left // scale
+        part = with_channels(picture[top : top + side, left : left + side], 3)
+        self.before = part.repeat(scale, axis=0).repeat(scale, axis=1)[:_CROP, :_CROP]
+        self.after = np.zeros_like(self.before)
+
+    def see(self, row: int, band: np.ndarray) -> None:
+        """Keep what of a band, whose first row is number `row`, lies in the crop."""
+        from ..images.colour import with_channels
+
+        height, width = self.after.shape[:2]
+        first, last = max(row, self._top), min(row + len(band), self._top + height)
+        if first < last:
+            part = with_channels(band[first - row : last - row, self._left : self._left + width], 3)
+            self.after[first - self._top : last - self._top] = part
 
 
 def _write_sheet(rows: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:

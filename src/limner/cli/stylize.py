@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from ..errors import ConfigError
 from . import places
+from .batch import each, refuse
 from .latent import Device, load
-from .output import Answer, Common, lines, note
+from .output import Answer, Common, note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,19 +70,25 @@ def stylize(
     from ..images.metadata import encode_png
     from ..images.read import decode
 
+    if ways.size < 0:
+        raise ConfigError(f"--size {ways.size} is negative; use 0 for the pictures' own size, or for example 512")
     paths = pictures_in(images)
     folder = (
         out if out is not None else places.free(Path("stylized"), places.name_of(ways.model or (ways.style or [""])[0]))
     )
     targets = places.targets(paths, folder, overwrite=overwrite)
     draw = _by_model(ways) if ways.model is not None else _by_optimiser(ways, common)
-    for path, target in zip(paths, targets, strict=True):
+
+    def work(path: Path, target: Path) -> Path:
         note(common, f"{path.name} …")
         made = draw(decode(path))
         durable.make_folder(folder)
         durable.write_file(target, encode_png(made))
-    values = {"pictures": len(paths), "out": str(folder)}
-    return Answer(values, lines(f"{len(paths):,} stylised pictures", {"folder": folder}))
+        return target
+
+    batch = each(paths, targets, work, common)
+    values = {"pictures": len(batch.made), "out": str(folder)}
+    return batch.answer(f"{len(batch.made):,} stylised pictures", values, {"folder": folder})
 
 
 def _by_model(ways: Ways):
@@ -92,6 +99,8 @@ def _by_model(ways: Ways):
     from ..images.compose import finished
 
     assert ways.model is not None
+    said = "its model has learned one style, and how to draw it"
+    refuse(ways, USUAL, ("weights", "keep_colour", "statistics", "features", "steps", "size"), said)
     trained = load(ways.model, ways.device)
     share = 1.0 if ways.strength is None else ways.strength
     if not 0 <= share <= 1:

@@ -156,15 +156,14 @@ def _made(trained: Trained, common: Common) -> Answer:
 
 def _next(trained: Trained) -> list[str]:
     """Three commands to try with a new model."""
-    from ..model import Decodes, Encodes, Samples, Transforms
+    from ..model import Decodes, Encodes, Samples
 
     assert trained.run is not None
     run = trained.run.path
     listens = getattr(trained.network.config, "conditional", "auto") != "none"
     label = ["--label", trained.data.classes[0]] if trained.data.classes and listens else []
-    if isinstance(trained.network, Transforms):
-        use = "restore" if trained.data.degrade else "translate"
-        return [command(use, "IMAGES", "--model", run), command("show", run)]
+    if (taking := _use_of(trained)) is not None:
+        return [command(*taking, "--model", run), command("show", run)]
     if not isinstance(trained.network, Samples):
         encodes = isinstance(trained.network, Encodes)
         use = command("reconstruct", run, "IMAGES") if encodes else command("models", trained.name)
@@ -175,6 +174,24 @@ def _next(trained: Trained) -> list[str]:
         command("interpolate", run, "-n", "4") if decodes else command("models", trained.name),
         command("show", run),
     ]
+
+
+def _use_of(trained: Trained) -> list[str] | None:
+    """The command for a model that takes pictures and gives others, without its --model; None for other models."""
+    from ..model import Transforms
+
+    data = trained.data
+    if hasattr(trained.network, "to_symbols"):
+        return ["compress", "IMAGES"]
+    if not isinstance(trained.network, Transforms):
+        return None
+    if "hole" in data.maps:
+        return ["inpaint", "IMAGES", "--mask", "MASK"]
+    if trained.name == "stylenet":
+        return ["stylize", "IMAGES"]
+    if data.scale > 1:
+        return ["upscale", "IMAGES"]
+    return ["restore" if data.degrade and "edges" not in data.degrade else "translate", "IMAGES"]
 
 
 def _dry_run(model: str, data: str, asked: Sections, flags: Flags, common: Common) -> Answer:

@@ -50,7 +50,10 @@ def translate(
     """Turn IMAGES into the kind of pictures that the model makes; the grid shows each row of them above the new."""
     if not images:
         raise ConfigError("say which images: limner translate IMAGES… --model RUN, files or folders")
+    from ..tasks.translate import check
+
     trained = load(model, wanted.device)
+    check(trained.network)
     where = where.settled("translations", places.name_of(model))
     channels = trained.data.channels if wanted.degrade or wanted.back else trained.data.given_channels
     taken = read_kind(images, trained, number, channels)

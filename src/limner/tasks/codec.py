@@ -31,6 +31,7 @@ from .tiles import device_of, per_tile
 
 MAGIC = b"LIM1"
 _HEAD = struct.Struct("<4s16sIIBBfI")
+_STEPS = (0.001, 1000.0)  # finest and coarsest, between whole numbers of latents
 _LARGEST = 1 << 27  # pixels of a picture in a file
 _CODEC, _TOKENS, _LATENTS = range(3)
 _SMALL = 12  # numbers of this size and less have a symbol of their own; larger ones are escaped
@@ -56,11 +57,11 @@ def compress(model: Model, sha256: str, picture: np.ndarray, *, step: float = 1.
     """(H, W, C) uint8 of any size -> a file. Transparency is laid on white; channels become the model's.
 
     sha256   of the model, in hex: only it can read the file
-    step     between whole numbers of latents, in deviations: larger is coarser; only for models that are no codecs
+    step     between whole numbers of latents, in deviations, from .001, fine, to 1000, coarse; codecs have their own
     Raises NotAble for a model that makes no numbers of pictures, ConfigError for a picture that is empty or too large.
     """
-    if not 0 < step < math.inf:
-        raise ConfigError(f"step={step} is not positive")
+    if not _STEPS[0] <= step <= _STEPS[1]:
+        raise ConfigError(f"step={step:g} is not from {_STEPS[0]:g} to {_STEPS[1]:g} deviations")
     if not 0 < picture.shape[0] * picture.shape[1] <= _LARGEST:
         size = f"{picture.shape[0]}x{picture.shape[1]}"
         raise ConfigError(f"a picture of {size} is empty or has more than {_LARGEST:,} pixels; cut it into parts")

@@ -7,7 +7,7 @@ given by the caller or estimated here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import lcm
@@ -39,12 +39,17 @@ _MAD = 0.6744897501960817  # the median of |x| for x of a standard normal
 class Told:
     """What a model is told beside the picture.
 
-    level   deviation of the noise in units of uint8; None to estimate it
+    level   deviation of the noise in units of uint8, 0 to 255; None to estimate it
     hole    (h, w) bool, True where the picture is not known
+    Raises ConfigError for a level that is none.
     """
 
     level: float | None = None
     hole: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.level is not None and not 0 <= self.level <= 255:
+            raise ConfigError(f"level={self.level} is no strength of noise; use a number from 0 to 255")
 
 
 NOTHING = Told()
@@ -90,11 +95,18 @@ def values(model: Model, colours: np.ndarray, told: Told = NOTHING, how: How = T
 
 
 def png(
-    model: Model, picture: np.ndarray, told: Told = NOTHING, how: How = TILED, *, consistent: bool = False
+    model: Model,
+    picture: np.ndarray,
+    told: Told = NOTHING,
+    how: How = TILED,
+    *,
+    consistent: bool = False,
+    see: Callable[[int, np.ndarray], None] = lambda row, band: None,
 ) -> Iterator[bytes]:
     """The restored picture as the parts of a PNG file, made and packed band by band, so that it never lies in memory.
 
     consistent   move the result until shrinking it gives the picture again, which needs it in memory as a whole
+    see          shown each band, (rows, width, C) uint8, with the number of its first row
     """
     _check(picture)
     height, width = (model.data.scale * side for side in picture.shape[:2])
@@ -102,7 +114,15 @@ def png(
     if consistent:
         bands = iter([consistently(np.concatenate([*bands]), picture)])
     first = next(bands)
-    return encode_png_bands(chain([first], bands), height, width, first.shape[2])
+    return encode_png_bands(_seen(chain([first], bands), see), height, width, first.shape[2])
+
+
+def _seen(bands: Iterator[np.ndarray], see: Callable[[int, np.ndarray], None]) -> Iterator[np.ndarray]:
+    row = 0
+    for band in bands:
+        see(row, band)
+        row += len(band)
+        yield band
 
 
 def consistently(made: np.ndarray, picture: np.ndarray) -> np.ndarray:

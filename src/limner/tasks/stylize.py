@@ -5,6 +5,7 @@ Coarse pictures first, then finer ones, so that large strokes come out at a frac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -190,7 +191,7 @@ def _shares(count: int, shares: Sequence[float] | None) -> list[float]:
     if not count:
         raise ConfigError("no style was given; name one picture or more")
     given = [1.0] * count if shares is None else list(shares)
-    if len(given) != count or min(given) < 0 or sum(given) <= 0:
+    if len(given) != count or not all(0 <= share < math.inf for share in given) or sum(given) <= 0:
         raise ConfigError(f"{given} are no shares of {count} styles; give one of 0 or more for each, not all 0")
     return [share / sum(given) for share in given]
 

@@ -18,13 +18,21 @@ from .generate import need
 from .tiles import device_of
 
 
+def check(model: Model) -> None:
+    """Raise NotAble for a model that transforms nothing, ConfigError for one that restores and must be told how."""
+    need(model, Transforms)
+    if model.data.scale > 1 or model.data.maps:
+        use = "inpaint" if "hole" in model.data.maps else "upscale" if model.data.scale > 1 else "restore"
+        raise ConfigError(f"{model.name} was trained on {model.data.degrade}; use limner {use}")
+
+
 def translate(model: Model, source: Tensor, condition: Condition, *, back: bool = False) -> Tensor:
     """(N, c, H, W) in [-1, 1], and what each should show -> (N, C, H, W) in [-1, 1], on the CPU.
 
     back   the other direction, of models that have one
     Raises NotAble for a model that transforms nothing, ConfigError for one without a way back.
     """
-    need(model, Transforms)
+    check(model)
     told = condition.label is not None or condition.attributes is not None
     if told and getattr(model.config, "conditional", "none") == "none":
         raise ConfigError(f"{model.name} cannot be told what to show; stargan changes classes and attributes")
