@@ -100,7 +100,7 @@ def evaluate(
     values = {**found.to_dict(), "report": str(page), "gate": None if verdict is None else verdict.to_dict()}
 
     def text(console: Console) -> None:
-        console.print(_table(found))
+        _print(console, _table(found))
         for number in found.numbers:
             if "verdict" in number.details:
                 reasons = "; ".join(map(str, number.details.get("reasons", ())))
@@ -142,8 +142,8 @@ def compare(
     }
 
     def text(console: Console) -> None:
-        console.print(_side_by_side(evaluations))
-        console.print(_differences(differences))
+        _print(console, _side_by_side(evaluations))
+        _print(console, _differences(differences))
         console.out(lines("compared", {"page": place}))
 
     return Answer(values, text)
@@ -207,7 +207,14 @@ def _options(assignments: Sequence[str]) -> dict[str, Any]:
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
+_WIDE = 1_000  # columns of what goes to a file or another program: no table is folded there
 _ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
+
+
+def _print(console: Console, table: Any) -> None:
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 def _table(found: Evaluation) -> Any:
@@ -244,7 +251,7 @@ def _board(found: Contest, place: Path, console: Console) -> None:
     for rank, entry in enumerate(found.entries, 1):
         number = _held(entry.evaluation, found.rank_by)
         table.add_row(str(rank), entry.name, _value(number) or shown(entry.failure), _interval(number))
-    console.print(table)
+    _print(console, table)
     following: Mapping[str, object] = {"page": place / "leaderboard.html"}
     best = found.entries[0]
     console.out(lines(f"{found.data}, {found.budget} each", following, [command("sample", best.run, "-n", "64")]))

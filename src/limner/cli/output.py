@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _COUNT_EVERY = 3.0  # seconds
-_WIDE = 1_000  # columns of what goes to a file or another program: no table is folded there
 
 
 def _flag(text: str, *names: str) -> Parameter:
@@ -84,8 +83,7 @@ def console(file: Any) -> Console:
     """A console that leaves text as it is, with colours only where they are wanted."""
     from rich.console import Console
 
-    wide = None if file.isatty() else _WIDE
-    return Console(file=file, emoji=False, highlight=False, width=wide)
+    return Console(file=file, emoji=False, highlight=False)
 
 
 def note(common: Common, text: str) -> None:
