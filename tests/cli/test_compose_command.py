@@ -29,6 +29,9 @@ def here(tmp_path, monkeypatch):
     return scene
 
 
+SPRITE = 'background = "scene.png"\n[[layers]]\nimage = "sprite.png"\n'
+
+
 def picture(path):
     with Image.open(path) as found:
         return np.array(found)
@@ -107,7 +110,7 @@ def test_a_mixture_lies_between(here, tmp_path):
         (("scene.png", "sprite.png", "--panorama"), "one height"),
         (("scene.png", "--panorama"), "two pictures or more"),
         (("left.png", "right.png", "--seamless"), "takes one image"),
-        (("left.png", "--seamless", "--panorama"), "give one of them"),
+        (("left.png", "--seamless", "--panorama"), "--seamless does not go with --panorama"),
         (("nowhere.png",), "nowhere.png is not there"),
         (("bad.toml",), "layers 1"),
         (("outside.toml",), "layer 1 (sprite.png): box"),
@@ -139,3 +142,63 @@ def test_pictures_of_every_mode_and_of_one_pixel(here, mode):
         json.dumps({"background": "scene.png", "layers": [{"image": name, "box": [3, 4, 5, 6], "how": "alpha"}]})
     )
     assert limner("compose", "l.json", "--out", "made.png").code == 0
+
+
+@pytest.mark.parametrize("how", ["alpha", "pyramid", "poisson"])
+def test_opacity_lies_between_the_layer_and_what_is_beneath(here, how):
+    for name, opacity in (("none", 0.0), ("some", 0.4), ("all", 1.0)):
+        layer = f'image = "other.png"\nmask = "mask.png"\nhow = "{how}"\nharmonise = 0.5\nopacity = {opacity}\n'
+        Path(f"{name}.toml").write_text(f'background = "scene.png"\n[[layers]]\n{layer}')
+        assert limner("compose", f"{name}.toml", "--out", f"{name}.png").code == 0
+    none, some, full = (picture(f"{name}.png").astype(float) for name in ("none", "some", "all"))
+    assert np.array_equal(none, here)
+    if how != "alpha":
+        assert np.abs(full - here).max() > 5
+    whole = (full > 0) & (full < 255)  # the rest was clipped
+    assert np.abs(some - (0.6 * none + 0.4 * full))[whole].max() <= 1
+
+
+@pytest.mark.parametrize("how", ["alpha", "pyramid", "poisson"])
+def test_what_is_transparent_in_the_upper_image_is_not_laid_over(here, how):
+    upper = np.zeros((60, 160, 4), np.uint8)
+    upper[25:35, 60:80] = [255, 0, 0, 255]
+    Image.fromarray(upper).save("upper.png")
+    Image.fromarray(np.full((60, 160), 255, np.uint8)).save("all.png")
+    done = limner("compose", "scene.png", "upper.png", "--mask", "all.png", "--how", how, "--json")
+    made = picture(done.json["out"])
+    assert np.abs(made[:8].astype(int) - here[:8]).max() <= 4 and not np.array_equal(made[30, 70], here[30, 70])
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (f"{SPRITE}box = [0, 0, 100000, 100000]", "layer 1 (sprite.png): box"),
+        (f"{SPRITE}box = [0, 0, 16000, 16000]", "30 million"),
+        ('background = "red"\nsize = "90000x10"', "size='90000x10' is 90000x10, more than 16,384"),
+        ('background = "red"\nsize = "16000x16000"', "30 million in all"),
+        ('background = "red"\nsize = "0x10"', "size='0x10' is no size"),
+        ('background = "red"\nsize = "big"', "size='big' is no size"),
+    ],
+)  # fmt: skip
+def test_what_is_too_large_is_refused_before_it_is_made(here, layout, message):
+    Path("large.toml").write_text(layout)
+    done = limner("compose", "large.toml")
+    assert done.code == 2 and message in done.err, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("flat.toml", "--mask", "mask.png"), "--mask"),
+        (("flat.toml", "--columns", "2"), "--columns"),
+        (("scene.png", "other.png", "--how", "alpha"), "--how"),
+        (("scene.png", "--seamless", "--harmonise", "0.5"), "--harmonise"),
+        (("scene.png", "other.png", "--mask", "mask.png", "--columns", "2"), "--columns"),
+        (("left.png", "right.png", "--panorama", "--captions", "a"), "--captions"),
+    ],
+)
+def test_flags_that_would_change_nothing_are_refused(here, words, flag):
+    Path("flat.toml").write_text('background = "red"\nsize = "9x9"\n')
+    done = limner("compose", *words)
+    assert done.code == 2 and f"{flag} does not go with" in done.err
+    assert limner("compose", "flat.toml").code == 0

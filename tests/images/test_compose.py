@@ -9,7 +9,7 @@ from limner.images.compose import finished
 from limner.images.compose.blend import alpha, collapsed, laplacian, pyramid
 from limner.images.compose.colours import harmonised, transported
 from limner.images.compose.poisson import poisson, residual
-from limner.images.compose.seams import cut, offset, panorama, seamless
+from limner.images.compose.seams import closed_cut, cut, offset, panorama, seamless
 
 
 def smooth(height, width, channels=3, seed=0):
@@ -117,6 +117,26 @@ def test_a_seamless_texture_wraps():
         wrap = np.abs(made.take(0, axis) - made.take(-1, axis)).mean()
         before = np.abs(image.take(0, axis) - image.take(-1, axis)).mean()
         assert wrap < 2 * steps and before > 3 * steps
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_row_and_column_of_a_texture_wraps(seed):
+    """The bands where ends were joined, too: the second joint must not break the first."""
+    made = seamless(smooth(96, 120, seed=seed) + 20 * smooth(96, 120, seed=seed + 9).round(-2) / 100)
+    for axis in (0, 1):
+        around = np.abs(made.take(0, axis) - made.take(-1, axis)).mean(-1)
+        inner = np.abs(np.diff(made, axis=axis)).mean(-1)
+        assert around.max() <= 1.5 * np.quantile(inner, 0.999)
+
+
+def test_a_closed_cut_ends_where_it_began():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        cost = rng.random((30, 9))
+        path = closed_cut(cost)
+        assert len(path) == 30 and np.abs(np.diff(np.append(path, path[0]))).max() <= 1
+        open_cost = cost[np.arange(30), cut(cost)].sum()
+        assert open_cost <= cost[np.arange(30), path].sum() <= open_cost + 4
 
 
 @pytest.mark.parametrize("shift", [(0, 70), (4, 55), (-6, 83)])

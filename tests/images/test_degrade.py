@@ -240,3 +240,27 @@ def test_what_a_chain_cannot_say_is_refused(text, message):
 def test_sides_that_cannot_be_divided_are_refused():
     with pytest.raises(ConfigError, match="49x40 cannot be made 2 times as small"):
         degrade("down:2", pictures(height=48)[:, [*range(48), 0]])
+
+
+@pytest.mark.parametrize("text", ["noise:25", "blur:2", "jpeg:20", "old", "mask:box:0.2", "noise:0-50,blur:1?"])
+def test_transparency_is_no_colour(text):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 32, 32, 4)).astype(np.uint8)
+    made = parse(text)(images, np.random.default_rng(1))
+    assert np.array_equal(made[..., 3], images[..., 3]) and not np.array_equal(made[..., :3], images[..., :3])
+    alone = parse(text)(np.ascontiguousarray(images[..., :3]), np.random.default_rng(1))
+    assert np.array_equal(made[..., :3], alone[..., :3])
+
+
+@pytest.mark.parametrize("text", ["gray", "edges"])
+def test_what_gives_one_channel_sees_the_picture_on_white(text):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (1, 32, 32, 4)).astype(np.float32)
+    shown = 255 + images[..., 3:] / 255 * (images[..., :3] - 255)
+    assert np.array_equal(parse(text)(images, rng), parse(text)(shown.astype(np.float32), rng))
+
+
+def test_transparency_shrinks_with_the_picture():
+    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 4)).astype(np.uint8)
+    made = parse("down:2")(images, np.random.default_rng(1))
+    assert np.array_equal(made[..., 3:], parse("down:2")(images[..., 3:], np.random.default_rng(1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,8 +24,12 @@ class Ways:
     """How the pictures come together."""
 
     mask: Annotated[Path | None, Parameter(help="White is where the second image is laid over the first.")] = None
-    how: Annotated[Literal["alpha", "pyramid", "poisson"], Parameter(help="How it is joined.")] = "pyramid"
-    harmonise: Annotated[float, Parameter(help="0 keeps its colours, 1 takes those around it.")] = 0.0
+    how: Annotated[
+        Literal["alpha", "pyramid", "poisson"] | None, Parameter(help="How it is joined; pyramid by default.")
+    ] = None
+    harmonise: Annotated[float | None, Parameter(help="0 (the default) keeps its colours, 1 takes those around.")] = (
+        None
+    )
     panorama: Annotated[bool, Parameter(show_default=False, help="Join overlapping images from left to right.")] = False
     seamless: Annotated[bool, Parameter(show_default=False, help="Make a texture that tiles of one image.")] = False
     mix: Annotated[Path | None, Parameter(help="A run that encodes: one picture between all images.")] = None
@@ -66,11 +70,11 @@ def _made(images: tuple[str, ...], ways: Ways) -> np.ndarray:
 
     from ..tasks import compose as task
 
-    if len(images) == 1 and Path(images[0]).suffix.lower() in (".toml", ".json"):
-        return task.compose(task.Layout.read(Path(images[0])))
     asked = [name for name in ("mask", "panorama", "seamless", "mix") if getattr(ways, name)]
-    if len(asked) > 1:
-        raise ConfigError(f"--{' and --'.join(asked)} are different things; give one of them")
+    layout = len(images) == 1 and Path(images[0]).suffix.lower() in (".toml", ".json")
+    _check_heeded(ways, "layout" if layout else (asked or ["storyboard"])[0])
+    if layout:
+        return task.compose(task.Layout.read(Path(images[0])))
     if ways.mix is not None:
         from .latent import load
         from .pictures import read_images
@@ -89,6 +93,25 @@ def _made(images: tuple[str, ...], ways: Ways) -> np.ndarray:
     return np.asarray(task.storyboard(pictures, ways.captions or (), columns=ways.columns))
 
 
+# which flags each way to make one picture heeds, beside the one that asks for it
+_HEEDED: dict[str, tuple[str, ...]] = {
+    "layout": (),
+    "mask": ("how", "harmonise"),
+    "panorama": (),
+    "seamless": (),
+    "mix": (),
+    "storyboard": ("captions", "columns"),
+}
+
+
+def _check_heeded(ways: Ways, way: str) -> None:
+    """Raise ConfigError for the first flag that would change nothing."""
+    for field in fields(Ways):
+        if getattr(ways, field.name) != field.default and field.name not in (way, *_HEEDED[way]):
+            other = {"layout": "a layout, which says all itself", "storyboard": "a storyboard"}.get(way, f"--{way}")
+            raise ConfigError(f"--{field.name} does not go with {other}; leave one of them out")
+
+
 def _masked(pictures: list[np.ndarray], ways: Ways) -> np.ndarray:
     from ..images.colour import with_channels
     from ..images.read import decode
@@ -98,10 +121,12 @@ def _masked(pictures: list[np.ndarray], ways: Ways) -> np.ndarray:
         raise ConfigError(f"--mask joins two images, the lower and the upper one, not {len(pictures)}")
     assert ways.mask is not None
     mask = decode(ways.mask, channels=1, background=(0, 0, 0))[..., 0] / 255.0
-    if not 0 <= ways.harmonise <= 1:
+    if ways.harmonise is not None and not 0 <= ways.harmonise <= 1:
         raise ConfigError(f"--harmonise {ways.harmonise} is not from 0 to 1")
-    under, over = (with_channels(picture, 3) for picture in pictures)
-    return joined(under, over, mask, how=ways.how, harmonise=ways.harmonise)
+    under, over = with_channels(pictures[0], 3), with_channels(pictures[1], 4)
+    if over.shape[:2] == mask.shape:  # what is transparent in the upper one is not laid over the lower one
+        mask = mask * (over[..., 3] / 255.0)
+    return joined(under, over[..., :3], mask, how=ways.how or "pyramid", harmonise=ways.harmonise or 0.0)
 
 
 def _read(path: Path) -> np.ndarray:

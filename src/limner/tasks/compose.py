@@ -16,6 +16,7 @@ Paths are relative to the layout.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..config import from_dict, load_toml
-from ..data.config import parse_colour, parse_resolution
+from ..data.config import parse_colour
 from ..errors import BadImage, ConfigError, unknown
 from ..images.colour import with_channels
 from ..images.compose import blend, finished
@@ -36,7 +37,8 @@ from ..images.read import decode
 from ..images.resize import fit
 
 How = Literal["alpha", "pyramid", "poisson"]
-MOST_SIDE = 16_384  # pixels of a composition
+MOST_SIDE = 16_384  # pixels a side of a composition, and of a layer,
+MOST_PIXELS = 30_000_000  # and in all: a canvas of them takes some 3 GB while a layer is laid on it
 _CELL = 256  # pixels of a panel
 
 
@@ -52,6 +54,8 @@ class Layer:
     opacity: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.box is not None and any(abs(number) > 1 << 30 for number in self.box):
+            raise ConfigError(f"box={list(self.box)} is beyond any picture")
         if self.how not in get_args(How):
             raise ConfigError(unknown("how", self.how, get_args(How)))
         for name in ("harmonise", "opacity"):
@@ -181,12 +185,11 @@ def _check_some(pictures: Sequence[np.ndarray]) -> None:
 
 def _background(layout: Layout) -> np.ndarray:
     """(H, W, 3) uint8: a picture at its own size or brought to the layout's, or one colour."""
-    size = parse_resolution(layout.size)
-    if size is not None and max(size) > MOST_SIDE:
-        raise ConfigError(f"size={layout.size} is larger than {MOST_SIDE} pixels a side")
+    size = None if layout.size is None else _size(layout.size)
     path = layout.folder / layout.background
     if path.is_file():
         picture = _read(path, 3)
+        _check_size(f"background {layout.background}", *(size or picture.shape[:2]))
         return picture if size is None else fit(picture, *size)
     colour = parse_colour(layout.background)
     if size is None:
@@ -194,11 +197,30 @@ def _background(layout: Layout) -> np.ndarray:
     return np.broadcast_to(np.array(colour, np.uint8), (*size, 3)).copy()
 
 
+def _size(text: str) -> tuple[int, int]:
+    """`480x640` as (height, width)."""
+    match = re.fullmatch(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*", str(text))
+    if match is None or not int(match[1]) or not int(match[2]):
+        raise ConfigError(f"size={text!r} is no size; write height x width in pixels, such as '480x640'")
+    _check_size(f"size={text!r}", height := int(match[1]), width := int(match[2]))
+    return height, width
+
+
+def _check_size(what: str, height: int, width: int) -> None:
+    """Raise ConfigError for more pixels than are handled."""
+    if max(height, width) > MOST_SIDE or height * width > MOST_PIXELS:
+        raise ConfigError(
+            f"{what} is {height}x{width}, more than {MOST_SIDE:,} pixels a side or {MOST_PIXELS / 1e6:g} million in "
+            f"all; make it smaller"
+        )
+
+
 def _laid(canvas: np.ndarray, layer: Layer, folder: Path) -> np.ndarray:
     """The canvas with a layer on it."""
     top, left, height, width = layer.box or (0, 0, *canvas.shape[:2])
     if height < 1 or width < 1:
         raise ConfigError(f"box {height} high and {width} wide is empty")
+    _check_size(f"box {list(layer.box or ())}", height, width)
     inside = (
         slice(max(0, top), min(canvas.shape[0], top + height)),
         slice(max(0, left), min(canvas.shape[1], left + width)),
@@ -217,8 +239,9 @@ def _laid(canvas: np.ndarray, layer: Layer, folder: Path) -> np.ndarray:
         slice(inside[0].start - top, inside[0].stop - top),
         slice(inside[1].start - left, inside[1].stop - left),
     )
-    whole[inside], over[inside] = mask[cut] * layer.opacity, picture[cut][..., :3]
-    return _joined(canvas, over, whole, layer.how, layer.harmonise)
+    whole[inside], over[inside] = mask[cut], picture[cut][..., :3]
+    made = _joined(canvas, over, whole, layer.how, layer.harmonise)
+    return canvas + layer.opacity * (made - canvas)
 
 
 def _joined(under: np.ndarray, over: np.ndarray, mask: np.ndarray, how: How, harmonise: float) -> np.ndarray:

@@ -1,7 +1,10 @@
 """Seamless cloning: the gradients of one picture inside a mask, the colours of the other around it.
 
-The equation is solved by conjugate gradients on the pixels inside, to a residual of 1e-7 of its right side.
-Source: Pérez et al. 2003, Poisson image editing, equations 7 to 13.
+The equation is solved by conjugate gradients on the pixels inside, to a residual of 1e-7 of its right side. Its
+preconditioner is the same equation on the rectangle around them, which sines solve exactly: so tens of steps do where
+thousands would be taken.
+Source: Pérez et al. 2003, Poisson image editing, equations 7 to 13; for the preconditioner Proskurowski and Widlund
+1976, On the numerical solution of Helmholtz's equation by the capacitance matrix method.
 """
 
 from __future__ import annotations
@@ -64,6 +67,7 @@ class _System:
             y, x = y[there], x[there]
             self.neighbours.append((place, y, x, number[y, x]))
             self.degree[place] += 1
+        self.rectangle = _Rectangle(self.rows, self.columns)
 
     def right(self, under: np.ndarray, over: np.ndarray, *, mixed: bool) -> np.ndarray:
         """The divergence of the wanted gradient, and the known colours at the rim."""
@@ -86,10 +90,10 @@ class _System:
         return out
 
     def solve(self, right: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Conjugate gradients, preconditioned by the diagonal."""
+        """Preconditioned conjugate gradients from the (n,) values `start`."""
         values = start.astype(np.float64)
         left = right - self.times(values)
-        scaled = left / self.degree
+        scaled = self.rectangle.solved(left)
         direction, power = scaled, float(left @ scaled)
         limit = _RESIDUAL * max(1.0, float(np.abs(right).max()))
         for _ in range(10 * len(right)):
@@ -99,7 +103,45 @@ class _System:
             step = power / float(direction @ image)
             values = values + step * direction
             left = left - step * image
-            scaled = left / self.degree
+            scaled = self.rectangle.solved(left)
             before, power = power, float(left @ scaled)
             direction = scaled + power / before * direction
         return values
+
+
+class _Rectangle:
+    """The same equation on the whole rectangle around some pixels, 0 beyond its rim: solved at once, by sines."""
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        self._place = (rows - rows.min(), columns - columns.min())
+        self._shape = tuple(_smooth(int(place.max()) + 2) - 1 for place in self._place)
+        waves = [2 - 2 * np.cos(np.pi * np.arange(1, side + 1) / (side + 1)) for side in self._shape]
+        self._stiffness = np.add.outer(*waves) * 4 * (self._shape[0] + 1) * (self._shape[1] + 1)
+
+    def solved(self, right: np.ndarray) -> np.ndarray:
+        """(n,) right sides at the pixels, 0 elsewhere -> (n,) the solution there."""
+        grid = np.zeros(self._shape)
+        grid[self._place] = right
+        return _sines(_sines(grid) / self._stiffness)[self._place]
+
+
+def _sines(grid: np.ndarray) -> np.ndarray:
+    """The discrete sine transform along both axes (type I); twice, it gives the grid times 4 (h + 1) (w + 1)."""
+    for _ in range(2):
+        odd = np.zeros((grid.shape[0], 2 * (grid.shape[1] + 1)))
+        odd[:, 1 : grid.shape[1] + 1], odd[:, grid.shape[1] + 2 :] = grid, -grid[:, ::-1]
+        grid = -np.fft.rfft(odd)[:, 1 : grid.shape[1] + 1].imag.T
+    return grid
+
+
+def _smooth(least: int) -> int:
+    """The smallest number from `least` on that has no factors but 2, 3 and 5: transforms of such lengths are fast."""
+    number = least
+    while True:
+        rest = number
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return number
+        number += 1

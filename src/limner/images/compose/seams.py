@@ -8,6 +8,7 @@ from ...errors import ConfigError
 from .blend import alpha, pyramid
 
 _LEAST_OVERLAP = 0.05  # of a picture's width
+_AROUND = 32  # rows that are repeated beyond ends which meet: more than melting looks at
 _UNLIKE = 0.5  # of the sum of two pictures' variances, which is the mean squared difference of unlike ones
 
 
@@ -17,20 +18,22 @@ def seamless(image: np.ndarray, *, share: float = 0.25) -> np.ndarray:
     """
     if not 0 < share <= 0.5:
         raise ConfigError(f"share={share} is not in (0, 0.5]")
-    for axis in (1, 0):
-        image = _wrapped(image if axis == 1 else image.transpose(1, 0, 2), share)
-        image = image if axis == 1 else image.transpose(1, 0, 2)
-    return image
+    wide = _wrapped(image, share)
+    return _wrapped(wide.transpose(1, 0, 2), share, around=True).transpose(1, 0, 2)
 
 
-def _wrapped(image: np.ndarray, share: float) -> np.ndarray:
-    """The right end laid over the left one, along the best cut; (H, W, C) -> (H, W - overlap, C)."""
+def _wrapped(image: np.ndarray, share: float, *, around: bool = False) -> np.ndarray:
+    """The right end laid over the left one, along the best cut; (H, W, C) -> (H, W - overlap, C).
+
+    around   whether its upper and lower ends meet already, which they still do then
+    """
     width = image.shape[1]
     overlap = int(round(share * width))
     if overlap < 1:
         return image
     start, end = image[:, :overlap], image[:, width - overlap :]
-    joined = _joined(end, start)  # what comes from the right, then, beyond the cut, the left end as it was
+    join = _joined_around if around else _joined
+    joined = join(end, start)  # what comes from the right, then, beyond the cut, the left end as it was
     return np.concatenate([joined, image[:, overlap : width - overlap]], axis=1)
 
 
@@ -96,7 +99,20 @@ def _disagreement(first: np.ndarray, second: np.ndarray, down: int, across: int)
 
 def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Two views of one strip: the left one up to the cut where they differ least, and the right one beyond it."""
-    path = cut(np.square(left - right).sum(axis=2))
+    return _melted(left, right, cut(np.square(left - right).sum(axis=2)))
+
+
+def _joined_around(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """As `_joined`, of strips whose upper and lower ends meet: the cut begins where it ends, and rows go on around."""
+    cost = np.square(left - right).sum(axis=2)
+    path = closed_cut(cost)
+    more = min(_AROUND, len(path))
+    left, right = (np.concatenate([part[-more:], part, part[:more]]) for part in (left, right))
+    return _melted(left, right, np.concatenate([path[-more:], path, path[:more]]))[more:-more]
+
+
+def _melted(left: np.ndarray, right: np.ndarray, path: np.ndarray) -> np.ndarray:
+    """The left picture up to the column that `path` says for each row, the right one from there on."""
     mask = (np.arange(left.shape[1]) >= path[:, None]).astype(np.float64)
     if min(mask.shape) < 8:
         return alpha(left, right, mask)
@@ -122,3 +138,11 @@ def cut(cost: np.ndarray) -> np.ndarray:
         first = max(0, path[row + 1] - 1)
         path[row] = first + int(total[row, first : min(width, path[row + 1] + 2)].argmin())
     return path
+
+
+def closed_cut(cost: np.ndarray) -> np.ndarray:
+    """(H,) as `cut`, of rows whose last meets the first: a path that ends where it began, or a column beside it."""
+    start = int(cut(np.concatenate([cost, cost, cost]))[len(cost)])  # where it passes with rows above and below
+    held = np.full((1, cost.shape[1]), np.inf)
+    held[0, start] = 0.0
+    return cut(np.concatenate([held, cost[1:], held]))[:-1]

@@ -56,18 +56,30 @@ class Degradation:
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(B, H, W, C) uint8 or float32 in 0 … 255 -> (B, h, w, c + maps) float32 in the same units.
 
-        Raises ConfigError where the sides are no multiples of the scale.
+        Transparency, a fourth channel, is shrunk with the picture and otherwise left alone; what gives one channel
+        sees the picture on white. Raises ConfigError where the sides are no multiples of the scale.
         """
         height, width = images.shape[1:3]
         if height % self.scale or width % self.scale:
             raise ConfigError(f"pictures of {height}x{width} cannot be made {self.scale} times as small; cut them")
         images, maps = images.astype(np.float32), []
         for step in self.steps:
-            made = step(images, rng)
+            made = _beneath(step, images, rng) if images.shape[3] == 4 else step(images, rng)
             images = made.images
             if made.maps is not None:
                 maps.append(made.maps)
         return np.concatenate([images, *maps], axis=3) if maps else images
+
+
+def _beneath(step: Step, images: np.ndarray, rng: np.random.Generator) -> Degraded:
+    """A step on (B, H, W, 4): transparency is no colour. It is kept, shrunk with the picture, or laid on white."""
+    colours, alpha = images[..., :3], images[..., 3:]
+    if step.channels(4) != 4:
+        return step(255 + alpha / 255 * (colours - 255), rng)
+    if step.scale > 1:
+        return step(images, rng)
+    made = step(colours, rng)
+    return made._replace(images=np.concatenate([made.images, alpha], axis=3))
 
 
 def parse(text: str) -> Degradation:
