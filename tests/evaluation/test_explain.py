@@ -5,6 +5,7 @@ import pytest
 import runs
 from copying import Thumbnails, image_set, material, noise, of_dataset
 
+from limner.evaluation import explain
 from limner.evaluation.explain import direction_strips, evidence, pictures, traversals
 from limner.evaluation.material import NotApplicable
 from limner.images.grid import to_uint8
@@ -26,6 +27,27 @@ def test_the_nearest_training_images_are_named_in_both_spaces(judged, digits):
         assert found.features[0].row == found.pixels[0].row == row and found.pixels[0].name == digits.ids[row]
         distances = [match.distance for match in found.pixels]
         assert distances == sorted(distances) and 0 < distances[0] < 0.05
+
+
+def test_of_many_only_the_likeliest_are_looked_at_by_features(judged, digits, monkeypatch):
+    """Whoever asks for one cheap number should not wait for the features of every training image."""
+    monkeypatch.setattr(explain, "MANY", 30)
+    monkeypatch.setattr(explain, "CANDIDATES", 10)
+    seen = []
+
+    class Counting(Thumbnails):
+        def __call__(self, images):
+            seen.append(len(images))
+            return super().__call__(images)
+
+    few = material(digits, judged.generated, train=of_dataset(digits), extractor=Counting())
+    assert not explain.all_are_looked_at(few)
+    first, second = evidence(few, [2, 5], k=3)
+    assert first.features[0].row == 7 and second.features[0].row == 9 and sum(seen) <= 8 + 20
+    assert [each.pixels for each in evidence(judged, [2, 5], k=3)] == [first.pixels, second.pixels]
+    few.features(few.train)
+    assert explain.all_are_looked_at(few)
+    assert evidence(few, [2, 5], k=3) == evidence(judged, [2, 5], k=3)
 
 
 def test_the_picture_comes_first_and_then_its_matches(judged, digits):

@@ -11,7 +11,7 @@ from ..errors import NotAble
 from ..images.colour import with_channels
 from ..images.grid import to_uint8
 from ..images.resize import fit
-from ..metrics.neighbours import PIXEL_SIDE, nearest, small_pixels
+from ..metrics.neighbours import PIXEL_SIDE, Neighbours, nearest, small_pixels
 from ..model import Decodes, Model, Samples
 from ..tasks import generate
 from ..tasks.directions import Directions, axes, directions, strips
@@ -20,6 +20,8 @@ from ..types import Condition
 from .material import ImageSet, Material, NotApplicable
 
 SURVEYED = 32  # latents that directions are found around
+MANY = 5_000  # training images whose features are computed for the sake of the page alone; of more,
+CANDIDATES = 100  # those of each sample that are nearest by pixels
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Match:
 class Evidence:
     """The training images nearest to generated image `row`, the nearest first, by each of two measures of nearness.
 
-    features   in the extractor's space; empty without an extractor
+    features   in the extractor's space; empty without an extractor. Of many training images whose features nobody has
+               asked for yet, among those that are nearest by pixels
     pixels     among images brought to at most 32x32
     """
 
@@ -50,15 +53,38 @@ def evidence(material: Material, rows: Sequence[int], *, k: int = 3) -> list[Evi
         raise NotApplicable(
             "the training images are not known; evaluate against the data that the model was trained on"
         )
-    k, chosen = min(k, len(material.train)), np.asarray(rows, np.int64)
+    train, chosen = material.train, np.asarray(rows, np.int64)
+    k = min(k, len(train))
     asked = small_pixels(np.asarray(material.generated.images)[chosen], side=PIXEL_SIDE)
-    known = np.concatenate([small_pixels(chunk, side=PIXEL_SIDE) for chunk in material.train.chunks()])
-    by_pixels = _matches(asked, known, material.train, k)
+    near = _by_pixels(asked, train, min(max(k, CANDIDATES), len(train)))
+    by_pixels = _matches(Neighbours(near.indices[:, :k], near.distances[:, :k]), train)
     by_features: list[tuple[Match, ...]] = [()] * len(chosen)
     if material.extractor is not None:
+        known = np.arange(len(train)) if all_are_looked_at(material) else np.unique(near.indices)
+        features = material.features(train if len(known) == len(train) else train.take(known))
         asked = np.asarray(material.features(material.generated).pooled[chosen])
-        by_features = _matches(asked, np.asarray(material.features(material.train).pooled), material.train, k)
+        found = nearest(asked, np.asarray(features.pooled), k=k)
+        by_features = _matches(Neighbours(known[found.indices], found.distances), train)
     return [Evidence(*parts) for parts in zip(chosen.tolist(), by_features, by_pixels, strict=True)]
+
+
+def all_are_looked_at(material: Material) -> bool:
+    """Whether the nearest by features are searched among all training images, not the likeliest by pixels alone."""
+    assert material.train is not None
+    return len(material.train) <= MANY or material.has_features(material.train)
+
+
+def _by_pixels(asked: np.ndarray, train: ImageSet, k: int) -> Neighbours:
+    """The `k` nearest of the training images to (N, D) small pixels, in bounded memory."""
+    rows, distances = np.empty((len(asked), 0), np.int64), np.empty((len(asked), 0))
+    first = 0
+    for chunk in train.chunks():
+        near = nearest(asked, small_pixels(chunk, side=PIXEL_SIDE), k=min(k, len(chunk)))
+        rows, distances = np.hstack([rows, near.indices + first]), np.hstack([distances, near.distances])
+        best = distances.argsort(axis=1, kind="stable")[:, :k]
+        rows, distances = np.take_along_axis(rows, best, 1), np.take_along_axis(distances, best, 1)
+        first += len(chunk)
+    return Neighbours(rows, distances)
 
 
 def pictures(material: Material, found: Evidence) -> np.ndarray:
@@ -130,8 +156,7 @@ def _count(latents, most: int) -> int:
     return min(most, latents[0].numel())
 
 
-def _matches(asked: np.ndarray, known: np.ndarray, train: ImageSet, k: int) -> list[tuple[Match, ...]]:
-    near = nearest(asked, known, k=k)
+def _matches(near: Neighbours, train: ImageSet) -> list[tuple[Match, ...]]:
     return [
         tuple(
             Match(row, train.ids[row] if train.ids else str(row), distance)

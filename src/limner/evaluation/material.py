@@ -133,6 +133,10 @@ class Material:
             self._features[key] = self._extracted(self.extractor, images)
         return self._features[key]
 
+    def has_features(self, images: ImageSet) -> bool:
+        """Whether a measure has asked for the features of that side."""
+        return self.extractor is not None and (self.extractor.sha256, images.digest) in self._features
+
     def _extracted(self, extractor: Extractor, images: ImageSet) -> Features:
         if len(images) > 1 and images.images.strides[0] == 0:  # one image many times
             return _repeated(extractor(np.asarray(images.images[:1])), len(images))

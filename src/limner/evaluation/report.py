@@ -158,7 +158,8 @@ def _neighbours(numbers: Sequence[Number], material: Material) -> list[Neighbour
         first = (found.features or found.pixels)[0].name
         flag = "near copy" if found.row in flagged else ""
         pairs.append(Pair(shown[0], shown[1:], distances, flag, f"sample {found.row}, next to {first}"))
-    by = "by features, then by pixels" if material.extractor is not None else "by pixels"
+    among = "" if explain.all_are_looked_at(material) else f" among the {explain.CANDIDATES} nearest by pixels"
+    by = f"by features{among}, then by pixels" if material.extractor is not None else "by pixels"
     return [Neighbours("Nearest training images", pairs, f"Each sample, and the training images nearest to it {by}.")]
 
 
