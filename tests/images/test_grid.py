@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.errors import ConfigError, ModelError
-from limner.images.grid import from_uint8, grid, labelled_rows, to_uint8
+from limner.images.grid import from_uint8, grid, labelled_rows, shortened, to_uint8
 
 
 def batch(number, height, width, channels, seed=0):
@@ -99,3 +99,20 @@ def test_an_image_that_is_not_finite_is_an_error_not_a_dark_picture(value):
     images[1, 0, 0, 0] = value
     with pytest.raises(ModelError, match="1 of 3 images are not finite, the first is 1"):
         to_uint8(images)
+
+
+def test_captions_have_no_letters_that_cannot_be_drawn():
+    """Those that the font lacks are drawn as their like without accents, or as ?, not as boxes."""
+    images = np.zeros((1, 30, 300, 1), np.uint8)
+    draw = lambda text: labelled_rows({text: images})  # noqa: E731
+    assert np.array_equal(draw("漢 x"), draw("? x"))
+    assert np.array_equal(draw("ệ"), draw("e")) or not np.array_equal(draw("ệ"), draw("?"))
+    assert not np.array_equal(draw("é"), draw("?"))
+
+
+@pytest.mark.parametrize("width", [20, 60, 120, 400])
+def test_a_long_caption_is_shortened_to_its_room(width):
+    text = "a rather long caption of many words"
+    short = shortened(text, width)
+    drawn = labelled_rows({short: np.zeros((1, 8, 8, 1), np.uint8)})
+    assert drawn.shape[1] <= max(width, 12) and (short == text or short.endswith("…"))

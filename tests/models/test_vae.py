@@ -322,6 +322,16 @@ def test_temperature_0_is_one_picture_and_densities_can_stand_in_for_the_prior(p
         torch.testing.assert_close(latent.mean(0), expected, atol=0.3, rtol=0)
 
 
+@pytest.mark.parametrize(("prior", "fitted"), [("normal", "mixture"), ("coupling", "prior")])
+def test_unless_told_latents_come_from_what_fits_best(prior, fitted):
+    """The prior where it was learned or nothing was fitted yet, else the mixture."""
+    model = build(replace(TINY, prior=prior)).eval()
+    draw = lambda density: model.draw_latent(ImageRng(0, range(5)), VAEOptions(density=density))  # noqa: E731
+    assert torch.equal(draw("auto"), draw("prior"))
+    model.fit_density(model.encode(images(), NOTHING).detach() + 3, seed=0)
+    assert torch.equal(draw("auto"), draw(fitted)) and not torch.equal(draw("mixture"), draw("prior"))
+
+
 def test_its_bits_per_dim_are_finite_for_the_likelihood_of_8_bit_images():
     """A logistic likelihood is a probability, so every bound is at most 0 nats."""
     model, image = build(replace(TINY, likelihood="logistic")), (images() * 127.5 + 127.5).round() / 127.5 - 1

@@ -6,6 +6,7 @@ Batches are uint8 (N, H, W, C). Transparency is shown on a light checkerboard.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..errors import ConfigError, ModelError
 
 CHECKER_SIDE, CHECKER_LIGHT, CHECKER_DARK = 8, 255, 228
 CAPTION_SIZE, CAPTION_MARGIN = 13, 4
+_NO_LETTER = "\uffff"  # which no font has: drawn as what stands for a missing letter
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -105,12 +107,38 @@ def _widened(picture: np.ndarray, width: int, background: int) -> np.ndarray:
     return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=background)
 
 
+def shortened(text: str, width: int) -> str:
+    """As much of a caption as fits into a bar of that many pixels, with … for the rest."""
+    font, text = ImageFont.load_default(CAPTION_SIZE), " ".join(text.split())
+    room = width - 2 * CAPTION_MARGIN
+    if font.getlength(text) <= room:
+        return text
+    while text and font.getlength(text + "…") > room:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
 def _caption(text: str, background: int) -> np.ndarray:
     """A bar with one line of text, black or white whichever can be read, (H, W, 3) uint8."""
     font = ImageFont.load_default(CAPTION_SIZE)
-    text = " ".join(text.split())
+    text = _drawable(" ".join(text.split()), font)
     width = math.ceil(font.getlength(text)) + 2 * CAPTION_MARGIN
     bar = Image.new("L", (width, CAPTION_SIZE + 2 * CAPTION_MARGIN), background)
     ink = 0 if background > 127 else 255
     ImageDraw.Draw(bar).text((CAPTION_MARGIN, CAPTION_MARGIN + CAPTION_SIZE), text, fill=ink, font=font, anchor="ls")
     return np.repeat(np.array(bar)[..., None], 3, axis=2)
+
+
+def _drawable(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The text with letters that the font lacks replaced: by their like without accents, else by ?."""
+
+    def ink(letter: str) -> bytes:
+        return bytes(font.getmask(letter))
+
+    def drawn(letter: str) -> str:
+        if letter.isascii() or ink(letter) != ink(_NO_LETTER):
+            return letter
+        plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        return plain or "?"
+
+    return "".join(map(drawn, text))

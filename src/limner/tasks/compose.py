@@ -32,7 +32,7 @@ from ..images.compose import blend, finished
 from ..images.compose.colours import harmonised
 from ..images.compose.poisson import poisson
 from ..images.compose.seams import panorama, seamless
-from ..images.grid import labelled_rows
+from ..images.grid import labelled_rows, shortened
 from ..images.read import decode
 from ..images.resize import fit
 
@@ -162,9 +162,9 @@ def _panels(cells: Sequence[np.ndarray], captions: Sequence[str]) -> np.ndarray:
     """One row of a storyboard; a row without words has no room for them."""
     if not any(captions):
         return labelled_rows({"": np.stack(cells)})[21:]
-    parts = [labelled_rows({caption: cell[None]}) for caption, cell in zip(captions, cells, strict=True)]
     wide = cells[0].shape[1] + 4
-    return np.concatenate([part[:, :wide] for part in parts], axis=1)
+    words = [shortened(caption, wide) for caption in captions]
+    return np.concatenate([labelled_rows({text: cell[None]}) for text, cell in zip(words, cells, strict=True)], axis=1)
 
 
 def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
