@@ -195,3 +195,12 @@ def test_any_file_makes_values_or_a_config_error(tmp_path_factory, content):
         assert isinstance(load_toml(path), dict)
     except ConfigError:
         pass
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_finite_number_is_refused(value):
+    """Limits are comparisons, which NaN passes or fails as they happen to be written."""
+    with pytest.raises(ConfigError, match="paint.thickness=.* is not a finite number"):
+        from_dict(Paint, {"thickness": value}, where="paint")
+    with pytest.raises(ConfigError, match="betas=.* is not a finite number"):
+        from_dict(TrainConfig, {"betas": [0.5, value]})

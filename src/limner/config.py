@@ -5,6 +5,7 @@ Types are checked by pydantic at this border; inside, everything is a plain froz
 
 from __future__ import annotations
 
+import math
 import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
-    """Build the frozen dataclass `cls` from plain values, checking every name and type.
+    """Build the frozen dataclass `cls` from plain values, checking every name and type, and that numbers are finite.
 
     where    prefix for messages, for example "model"
     Raises ConfigError naming the key, the value, the rule and, for an unknown key, the nearest known one.
@@ -31,6 +32,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     for key in values:
         if key not in known:
             raise ConfigError(unknown("key", _join(where, str(key)), [_join(where, name) for name in known]))
+        _check_finite(_join(where, key), values[key])
     hints = get_type_hints(cls)
     try:
         return TypeAdapter(cls).validate_python({key: _fitted(value, hints[key]) for key, value in values.items()})
@@ -43,6 +45,15 @@ def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
         raise ConfigError(f"{key}={reprlib.repr(first['input'])}: {message}") from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
+
+
+def _check_finite(key: str, value: Any) -> None:
+    """Raise ConfigError for a number, or one among several, that is none: limits let NaN through, as it compares to
+    nothing.
+    """
+    for part in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(part, float) and not math.isfinite(part):
+            raise ConfigError(f"{key}={part} is not a finite number")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What the loop does besides stepping: periodic work, previews, the best model, and what it hands out."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +146,8 @@ def test_a_run_is_used_by_its_finished_model_or_else_its_newest_whole_checkpoint
     assert folder.usable_model().name == "00000004"
     (folder.checkpoints / "00000004" / "state.json").write_bytes(b"")
     assert folder.usable_model().name == "00000002"
+
+
+def test_weights_whose_score_is_no_number_are_never_the_best():
+    scores = {"raw": math.nan, "ema_short": 2.0, "ema_long": math.nan}
+    assert inference.best_weights(lambda name: name, scores.__getitem__)[0] == "ema_short"

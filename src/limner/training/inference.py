@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -58,12 +59,12 @@ def validation_loss(model: Model, dataset: Dataset, *, seed: int) -> float:
 
 
 def best_weights(handed_out: Callable[[str], Model], score: Callable[[Model], float]) -> tuple[str, dict[str, float]]:
-    """The weights with the lowest score, and the score of each.
+    """The weights with the lowest score, and the score of each; those whose score is NaN come last.
 
     handed_out   name of weights -> the model with them
     """
     scores = {name: score(handed_out(name)) for name in (*reversed(NAMES), RAW)}
-    return min(scores, key=scores.__getitem__), scores
+    return min(scores, key=lambda name: (math.isnan(scores[name]), scores[name])), scores
 
 
 def _encoded(model: Model, dataset: Dataset, *, seed: int, images: int) -> Tensor:
