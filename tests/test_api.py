@@ -121,6 +121,16 @@ def test_a_run_made_longer_is_the_longer_run(tmp_path):
     assert limner.resume(tmp_path / "b", steps=6).sha256 == whole.sha256
 
 
+def test_a_run_is_not_resumed_to_a_length_that_it_is_beyond(tmp_path):
+    train(tmp_path / "run", steps=6)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    for shorter in ({"steps": 5}, {"budget": "0.001s"}):
+        with pytest.raises(ConfigError, match="stands at step 6, .* beyond the length"):
+            limner.resume(tmp_path / "run", **shorter)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+    assert limner.resume(tmp_path / "run", steps=7).about["steps"] == 7
+
+
 @pytest.mark.parametrize("change", [{"lr": 1.0}, {"seed": 2}, {"batch": 4}, {"model": "vae"}, {"precision": "bf16"}])
 def test_what_would_make_it_another_run_cannot_change(out, change):
     with pytest.raises(ConfigError, match=f"a resumed run keeps its {next(iter(change))}; only steps"):

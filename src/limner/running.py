@@ -110,7 +110,10 @@ def run(job: Job, show: Show | None) -> None:
     if judge is not None:
         judge.bank = trainer.bank
     lengths = {name: getattr(whole, name) for name in ("steps", "images", "budget")}
-    trainer.run(on_locked=lambda: job.claim(replace(train, **lengths) if first is not None else train))
+    trainer.run(
+        on_locked=lambda: refuse_second(job.folder) if job.new else None,
+        on_restored=lambda: job.claim(replace(train, **lengths) if first is not None else train),
+    )
 
 
 def rehearse(job: Job) -> tuple[Model, TrainConfig]:

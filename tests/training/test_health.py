@@ -9,7 +9,7 @@ import torch
 from runs import fork, result, run, trainer, wait
 
 from limner.errors import TrainingStopped
-from limner.training import checkpoint
+from limner.training import checkpoint, log, loop
 from limner.training.health import Recovery, first_not_finite
 from limner.training.inference import validation_loss
 
@@ -190,3 +190,11 @@ def test_what_is_not_finite_is_found_wherever_it_is(bad):
 def test_large_numbers_whose_sum_overflows_are_finite():
     assert first_not_finite([("large", torch.full((10,), 3e38))]) is None
     assert first_not_finite([("both", torch.tensor([torch.inf, -torch.inf]))]) == "both"
+
+
+def test_a_log_tells_no_step_twice_after_a_rollback(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_LOG_EVERY", 0.0)
+    made = faulty(trainer("toys:Toy", digits, tmp_path, **{**SETTINGS, "checkpoint_every": "8"}), "loss", 12, 4)
+    made.run()
+    steps = [line["step"] for line in log.read(tmp_path / "log.jsonl") if "images_per_second" in line]
+    assert steps == sorted(set(steps)) and made.step == 40

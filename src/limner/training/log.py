@@ -1,7 +1,7 @@
 """What a run writes down as it goes: one JSON line of losses now and then, and TensorBoard events.
 
-The log is for reading, not for resuming, so it need not survive a power cut; on resume it is cut back to the
-checkpoint, so that it never tells the same step twice.
+The log is for reading, not for resuming, so it need not survive a power cut; where a run is resumed or rolled back, it
+is cut back to the checkpoint, so that it never tells the same step twice.
 """
 
 from __future__ import annotations
@@ -22,11 +22,20 @@ class RunLog:
 
     def __init__(self, path: Path, *, after_step: int, tensorboard: bool) -> None:
         """Continue the log at `path` after `after_step`; later lines, of a run that was cut off, are dropped."""
-        if path.exists():
-            kept = [line for line in _lines(path) if line.get("step", 0) <= after_step]
-            durable.write_file(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self._file = open(path, "ab", buffering=0)  # closed by close(); without a buffer, a full disk cannot fail it
-        self._events = _event_writer(path.parent, after_step) if tensorboard else None
+        self._path, self._tensorboard = path, tensorboard
+        self._open(after_step)
+
+    def _open(self, after_step: int) -> None:
+        if self._path.exists():
+            kept = [line for line in _lines(self._path) if line.get("step", 0) <= after_step]
+            durable.write_file(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._file = open(self._path, "ab", buffering=0)  # closed by close(); unbuffered: a full disk cannot fail that
+        self._events = _event_writer(self._path.parent, after_step) if self._tensorboard else None
+
+    def rewind(self, after_step: int) -> None:
+        """Drop what was written after that step, to which the run has gone back."""
+        self.close()
+        self._open(after_step)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """One line; numbers that are not finite become null, which JSON has."""

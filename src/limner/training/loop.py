@@ -7,6 +7,7 @@ A run is a function of (config, data, seed, step): what a checkpoint holds and t
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import signal
@@ -21,7 +22,7 @@ import torch
 from .. import __version__, bundle, durable
 from ..data.dataset import Dataset
 from ..data.loader import Loader, to_batch
-from ..errors import BadCheckpoint, DiskError, Interrupted, TrainingStopped
+from ..errors import BadCheckpoint, ConfigError, DiskError, Interrupted, TrainingStopped
 from ..model import Encodes, Model, Samples, Transforms
 from ..tasks import conditions
 from ..types import Condition
@@ -108,7 +109,7 @@ class Trainer:
             arithmetic=arithmetic,
             device=device,
             seed=config.seed,
-            clip=config.clip,
+            clip=config.clip or None,
             accumulate=config.accumulate,
         )
         self.weights = suggested.get("weights", "ema_long")
@@ -122,11 +123,13 @@ class Trainer:
 
     # --- the run ----------------------------------------------------------------------------------------------------
 
-    def run(self, on_locked: Callable[[], None] = lambda: None) -> None:
+    def run(self, on_locked: Callable[[], None] = lambda: None, on_restored: Callable[[], None] = lambda: None) -> None:
         """Train to the end of the plan, from the newest whole checkpoint if there is one.
 
-        on_locked   called when the folder is this process's alone, before anything is read or written there
-        Raises Interrupted after a signal and TrainingStopped when recovery failed; both after saving.
+        on_locked     called when the folder is this process's alone, before anything is read or written there
+        on_restored   called when it is known where the run stands, before its first step
+        Raises ConfigError for a length that the run is beyond; and, both after saving, Interrupted after a signal and
+        TrainingStopped when recovery failed.
         """
         durable.make_folder(self.folder.path)
         with durable.lock(self.folder.lock, f"process {os.getpid()}"), self._signals():
@@ -134,6 +137,7 @@ class Trainer:
             for folder in (self.folder.path, self.folder.checkpoints, self.folder.previews):
                 durable.sweep(folder)
             self._restore()
+            on_restored()
             log = RunLog(self.folder.log, after_step=self.step, tensorboard=self.config.tensorboard)
             self.show.start(self._headline())
             try:
@@ -167,6 +171,7 @@ class Trainer:
                     self._check_signal()
             except NonFinite as fault:
                 self._roll_back(fault)
+                log.rewind(self.step)
 
     def _steps(self, meter: _Meter) -> Iterator[None]:
         """Take steps until the plan's end, yielding after each."""
@@ -288,7 +293,7 @@ class Trainer:
         self.step = self._saved = plain["step"]
         self.seconds, self.best, self.weights = plain["seconds"], plain["best"], plain["weights"]
         self.recovery.skips = plain["skips"]
-        self.plan = _resumed(Plan.from_state(plain["plan"]), self.config)
+        self.plan = _resumed(Plan.from_state(plain["plan"]), self.config, self.step, self.seconds)
 
     def _roll_back(self, fault: NonFinite) -> None:
         """Return to the newest checkpoint with a lower learning rate; TrainingStopped when that has not helped."""
@@ -470,11 +475,20 @@ def _plan(config: TrainConfig) -> Plan:
     return Plan.timed(parse_duration("budget", config.budget))
 
 
-def _resumed(saved: Plan, config: TrainConfig) -> Plan:
-    """The plan to go on with: the saved one, unless the run was since given another length."""
+def _resumed(saved: Plan, config: TrainConfig, step: int, seconds: float) -> Plan:
+    """The plan to go on with: the saved one, unless the run was since given another length.
+
+    Raises ConfigError for a length that it is beyond already.
+    """
     asked = _plan(config)
-    same = asked.budget_seconds == saved.budget_seconds and (asked.budget_seconds or asked.steps == saved.steps)
-    return saved if same else asked
+    if asked.budget_seconds == saved.budget_seconds and (asked.budget_seconds or asked.steps == saved.steps):
+        return saved
+    if asked.steps < step or (asked.budget_seconds or math.inf) < seconds:
+        raise ConfigError(
+            f"the run stands at step {step:,}, after {seconds / 60:.1f} minutes, beyond the length that was asked for; "
+            f"give a greater one, or load a checkpoint of before"
+        )
+    return asked
 
 
 def _read_rollbacks(folder: RunFolder) -> int:

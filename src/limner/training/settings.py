@@ -35,13 +35,13 @@ class TrainConfig:
     momentum: float = _help("of SGD and RMSprop", 0.0)
     lr_schedule: Literal["constant", "cosine", "linear"] | None = _help("of the learning rate over the run", None)
     warmup_images: int | None = _help("images over which the learning rate rises from 0", None)
-    clip: float | None = _help("largest gradient norm of a phase; larger ones are scaled down", None)
+    clip: float | None = _help("largest gradient norm of a phase; larger ones are scaled down; 0 for none", None)
     ema_halflife_images: tuple[int, int] | None = _help("half-lives of the short and the long weight average", None)
     precision: Literal["auto", "fp32", "bf16"] = _help("arithmetic of the network", "auto")
     channels_last: bool | None = _help("memory layout of convolutions", None)
     device: str = _help("auto, cpu, cuda, cuda:1, mps …", "auto")
     checkpoint_every: str = _help("steps, or a time such as 2m, between checkpoints", "2m")
-    preview_every: str = _help("steps, or a time, between preview grids; 0 for none", "1m")
+    preview_every: str = _help("steps, or a time, between preview grids; 0 for one at the end alone", "1m")
     evaluate_every: str = _help("steps, or a time, between evaluations that pick the best model; 0 for none", "0")
     evaluate_metric: str = _help("what is measured then; any metric of `limner evaluate` with one number", "kid")
     evaluate_images: int = _help("images that are made and measured then", 1_000)
@@ -68,8 +68,8 @@ class TrainConfig:
         """Raise ConfigError for what an optimiser would refuse or choke on; NaN fails every comparison here."""
         if self.lr is not None and not 0 < self.lr < 100:
             raise ConfigError(f"lr={self.lr} is not between 0 and 100")
-        if self.clip is not None and not self.clip > 0:
-            raise ConfigError(f"clip={self.clip} is not positive; leave it out for no clipping")
+        if self.clip is not None and not self.clip >= 0:
+            raise ConfigError(f"clip={self.clip} is negative; use 0 for no clipping")
         for name in ("betas", "momentum"):
             if not all(0 <= value < 1 for value in _listed(getattr(self, name))):
                 raise ConfigError(f"{name}={getattr(self, name)} is not at least 0 and below 1")
