@@ -51,6 +51,7 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type]
     name: ClassVar[str]  # its name in the catalogue
+    from_sources: ClassVar[bool] = True  # of one that transforms: whether it learns from sources, not from images alone
 
     def __init__(self, config: Any, data: DataSpec) -> None:
         super().__init__()

@@ -179,3 +179,20 @@ def test_in_bf16_only_the_correction_is_rounded(name, spec):
     stirred = restorer(name, spec)
     exact, rounded = (apply.apply(stirred, source, Condition(), How(half=half)) for half in (False, True))
     assert 0 < (exact - rounded).abs().max() < 0.05 * (exact - halves[0]).abs().max()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("given", [1, 3, 4])
+def test_what_makes_colours_of_brightness_takes_pictures_of_any_kind(channels, given):
+    model = restorer("nafnet", DataSpec(channels, 16, 16, source_channels=1, degrade="gray"), depth=1)
+    made = restore.restore(model, picture(20, 24, given))
+    assert made.shape[:2] == (20, 24) and made.shape[2] in ((1, 3) if given == 1 and channels == 3 else (3, 4))
+    assert (made.shape[2] == 4) == (channels == 4 or given == 4)
+
+
+@pytest.mark.parametrize("name", ["vae", "codec", "flow-mlp"])
+def test_what_learns_from_images_alone_is_given_no_sources(name):
+    with pytest.raises(ConfigError, match="degrade=down:2 is for models that turn one picture into another"):
+        models.build(
+            name, models.configure(name, {}), DataSpec(3, 16, 16, source_channels=3, scale=2, degrade="down:2")
+        )

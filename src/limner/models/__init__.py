@@ -156,7 +156,7 @@ def build(name: str, config: Any, data: DataSpec) -> Model:
     from ..model import Transforms
 
     model = entry(name).load()(config, data)
-    if data.source_channels and not isinstance(model, Transforms):
+    if data.source_channels and not (isinstance(model, Transforms) and model.from_sources):
         made = f"degrade={data.degrade}" if data.degrade else "sources"
         raise ConfigError(
             f"{made} is for models that turn one picture into another, and {name} does not; leave it out, or train "

@@ -46,6 +46,7 @@ class Codec(Model):
     """
 
     Config: ClassVar[type] = CodecConfig
+    from_sources: ClassVar[bool] = False
     name: ClassVar[str] = "codec"
     config: CodecConfig
     multiple = 8

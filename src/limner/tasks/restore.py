@@ -72,7 +72,7 @@ def restore_bands(model: Model, picture: np.ndarray, told: Told = NOTHING, how: 
         if told.hole is not None and model.data.scale == 1 and pixels.shape[2] == colours.shape[2]:
             kept = ~told.hole[row : row + len(pixels)]
             pixels[kept] = colours[row : row + len(pixels)][kept]
-        if alpha is not None:
+        if alpha is not None and pixels.shape[2] != 4:  # one that makes transparency of its own is left to it
             opaque = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
             pixels = np.concatenate([opaque, alpha[row : row + len(pixels)]], axis=2)
         row += len(pixels)
@@ -200,7 +200,7 @@ def _fitted(model: Any, colours: np.ndarray) -> tuple[Any, np.ndarray]:
         return model, colours.repeat(3, axis=2)
     if taken != 1:
         raise ConfigError(f"{model.name} takes {taken} channels; a picture has {given}")
-    if model.data.channels == 3:  # it makes colours of brightness
+    if model.data.channels != 1:  # it makes colours of brightness
         return model, _gray(colours)
     return _ByBrightness(model), colours
 
