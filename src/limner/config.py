@@ -9,7 +9,7 @@ import math
 import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,6 +17,11 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from .errors import ConfigError, unknown
 
 T = TypeVar("T")
+
+
+def setting(text: str, default: Any) -> Any:
+    """A field of a dataclass with that default, and what it does in words, as `limner models NAME` shows it."""
+    return field(default=default, metadata={"help": text})
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
@@ -125,10 +130,10 @@ def _fitted(value: Any, hint: Any) -> Any:
 def _located(key: str, sections: Mapping[str, type]) -> tuple[str, str, str]:
     """The (section, name, name within it) that a key means; the last is empty for most."""
     for section, cls in sections.items():
-        for field in fields(cls):
-            for start in (f"{field.name}.", f"{section}.{field.name}."):
-                if key.startswith(start) and get_origin(get_type_hints(cls)[field.name]) is dict:
-                    return section, field.name, key.removeprefix(start)
+        for name in (each.name for each in fields(cls)):
+            for start in (f"{name}.", f"{section}.{name}."):
+                if key.startswith(start) and get_origin(get_type_hints(cls)[name]) is dict:
+                    return section, name, key.removeprefix(start)
     return (*_resolve(key, sections), "")
 
 

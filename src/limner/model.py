@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from .config import setting
 from .diffusion.denoiser import Denoiser
 from .diffusion.paths import Path
 from .rng import Rng
@@ -92,9 +93,7 @@ class Model(nn.Module, ABC):
 class SampleOptions:
     """Options of sampling that every model has; a model's own options extend this."""
 
-    temperature: float = field(
-        default=1.0, metadata={"help": "scale of the latent noise; below 1 trades variety for quality"}
-    )
+    temperature: float = setting("scale of the latent noise; below 1 trades variety for quality", 1.0)
 
 
 @runtime_checkable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from ..config import setting
 from ..errors import ConfigError, unknown
 from ..images.degrade import parse
 
@@ -25,47 +26,31 @@ _COLOURS = {
 class DataConfig:
     """How the images of a data set are read. Raises ConfigError for a value that cannot be used."""
 
-    resolution: str | int | None = field(
-        default=None,
-        metadata={
-            "help": "64 or 96x64 (height x width); by default the size that most images share when no side exceeds 64, "
-            "else a square power of two near the median short side, at most 64"
-        },
+    resolution: str | int | None = setting(
+        "64 or 96x64 (height x width); by default the size that most images share when no side exceeds 64, "
+        "else a square power of two near the median short side, at most 64",
+        None,
     )
-    fit: Literal["crop", "pad", "squash"] = field(
-        default="crop", metadata={"help": "how an image of another shape is fitted: crop, pad or squash"}
+    fit: Literal["crop", "pad", "squash"] = setting(
+        "how an image of another shape is fitted: crop, pad or squash", "crop"
     )
-    channels: int | None = field(
-        default=None,
-        metadata={"help": "1 gray, 3 colour, 4 with transparency; by default what the data has"},
+    channels: int | None = setting("1 gray, 3 colour, 4 with transparency; by default what the data has", None)
+    background: str = setting("colour that transparency is laid on: a name or #rrggbb", "white")
+    flip: bool = setting("mirror half of the images left to right, anew in every epoch", False)
+    max_bad: float = setting("stop when a larger share of the images cannot be decoded", 0.05)
+    patch: int | None = setting(
+        "side of patches that are cut from images of full size, at random places in training", None
     )
-    background: str = field(
-        default="white", metadata={"help": "colour that transparency is laid on: a name or #rrggbb"}
+    degrade: str | None = setting(
+        "what makes the source of each image, for models that restore: down:2, noise:0-55, blur:1-3,noise:5,jpeg:40 …",
+        None,
     )
-    flip: bool = field(default=False, metadata={"help": "mirror half of the images left to right, anew in every epoch"})
-    max_bad: float = field(default=0.05, metadata={"help": "stop when a larger share of the images cannot be decoded"})
-    patch: int | None = field(
-        default=None,
-        metadata={"help": "side of patches that are cut from images of full size, at random places in training"},
-    )
-    degrade: str | None = field(
-        default=None,
-        metadata={
-            "help": "what makes the source of each image, for models that restore: down:2, noise:0-55, "
-            "blur:1-3,noise:5,jpeg:40 …"
-        },
-    )
-    sources: str | None = field(
-        default=None, metadata={"help": "where the sources lie instead: data as the images are, matched by name"}
-    )
-    paired: bool = field(
-        default=True,
-        metadata={"help": "whether each source belongs to one image; otherwise they are two kinds of pictures"},
-    )
-    only: str | None = field(default=None, metadata={"help": "take the images of this class alone"})
-    sources_only: str | None = field(default=None, metadata={"help": "take the sources of this class alone"})
-    turn: bool = field(default=False, metadata={"help": "turn images by quarters at random, and mirror them"})
-    workers: int = field(default=0, metadata={"help": "processes that gather batches; 0 is fastest from the cache"})
+    sources: str | None = setting("where the sources lie instead: data as the images are, matched by name", None)
+    paired: bool = setting("whether each source belongs to one image; otherwise they are two kinds of pictures", True)
+    only: str | None = setting("take the images of this class alone", None)
+    sources_only: str | None = setting("take the sources of this class alone", None)
+    turn: bool = setting("turn images by quarters at random, and mirror them", False)
+    workers: int = setting("processes that gather batches; 0 is fastest from the cache", 0)
 
     def __post_init__(self) -> None:
         parse_resolution(self.resolution)

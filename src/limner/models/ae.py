@@ -6,13 +6,14 @@ An autoencoder has no prior of its own. It samples from a density that is fitted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..config import setting
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.autoencoder import NetworkName, Plan
 from ..nn.condition import hide
@@ -23,25 +24,21 @@ from . import checks
 from .conditioning import ConditionRows
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """The parts of an autoencoder; with `noise` or `mask` it is a denoising one."""
 
-    network: NetworkName = _help("conv, or mlp for small images", "conv")
-    latent: int = _help("length of the latent vector", 64)
-    width: int | None = _help("channels at full resolution (conv, 32) or units of a hidden layer (mlp, 500)", None)
-    depth: int | None = _help("halvings (conv, down to a side of 4 to 7) or hidden layers (mlp, 2)", None)
-    loss: Literal["mse", "l1", "bernoulli"] = _help("what is minimised, a mean over pixels and channels", "mse")
-    noise: float = _help("standard deviation of the noise on what the encoder sees; the image spans -1 to 1", 0.0)
-    mask: float = _help("share of the pixels that the encoder sees as grey", 0.0)
-    mixture_components: int = _help("Gaussians in the mixture fitted to the latents", 10)
-    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    network: NetworkName = setting("conv, or mlp for small images", "conv")
+    latent: int = setting("length of the latent vector", 64)
+    width: int | None = setting("channels at full resolution (conv, 32) or units of a hidden layer (mlp, 500)", None)
+    depth: int | None = setting("halvings (conv, down to a side of 4 to 7) or hidden layers (mlp, 2)", None)
+    loss: Literal["mse", "l1", "bernoulli"] = setting("what is minimised, a mean over pixels and channels", "mse")
+    noise: float = setting("standard deviation of the noise on what the encoder sees; the image spans -1 to 1", 0.0)
+    mask: float = setting("share of the pixels that the encoder sees as grey", 0.0)
+    mixture_components: int = setting("Gaussians in the mixture fitted to the latents", 10)
+    text: str = setting("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -54,8 +51,8 @@ class AutoencoderConfig:
 class AutoencoderOptions(SampleOptions):
     """Options of sampling from an autoencoder."""
 
-    density: Literal["gaussian", "mixture"] = field(
-        default="mixture", metadata={"help": "what to draw latents from: one fitted Gaussian, or a mixture of them"}
+    density: Literal["gaussian", "mixture"] = setting(
+        "what to draw latents from: one fitted Gaussian, or a mixture of them", "mixture"
     )
 
 

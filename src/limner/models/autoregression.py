@@ -9,12 +9,13 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import binarize, bits_per_dim
 from ..model import Loss, Model, SampleOptions, Step
@@ -30,12 +31,9 @@ Network = TypeVar("Network", bound=nn.Module)
 class PixelOptions(SampleOptions):
     """Options of drawing pixels one after the other."""
 
-    temperature: float = field(
-        default=1.0, metadata={"help": "below 1, likely pixels become likelier: less variety; 0 takes the likeliest"}
-    )
-    pixels: Literal["mean", "draw"] = field(
-        default="mean",
-        metadata={"help": "black and white models: draw, or show how probable white was given the pixels drawn before"},
+    temperature: float = setting("below 1, likely pixels become likelier: less variety; 0 takes the likeliest", 1.0)
+    pixels: Literal["mean", "draw"] = setting(
+        "black and white models: draw, or show how probable white was given the pixels drawn before", "mean"
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import binarize
 from ..nn.families import BernoulliFamily, Family
 from ..precise import precise
 from ..rng import Rng
 from ..types import Condition
-from .mixture import MixtureConfig, MixtureModel, setting
+from .mixture import MixtureConfig, MixtureModel
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ trains it and asks it. Built for minutes of CPU time, not for records.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Loss, Model, Step
 from ..rng import Rng
@@ -25,17 +26,13 @@ STEM = 40  # pixels: with a longer side, the first convolution halves it at once
 SMALLEST = 4  # pixels: a side that is not halved any more
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class ClassifierConfig:
     """Settings of the classifier."""
 
-    width: int = _help("channels of the first convolution; eight times as many are summed up in the features", 16)
-    shift: float = _help("largest shift of a training image, as a share of each side", 0.125)
-    flip: bool = _help("mirror half of the training images; only where left and right mean the same", False)
+    width: int = setting("channels of the first convolution; eight times as many are summed up in the features", 16)
+    shift: float = setting("largest shift of a training image, as a share of each side", 0.125)
+    flip: bool = setting("mirror half of the training images; only where left and right mean the same", False)
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "width")

@@ -6,7 +6,7 @@ It is trained on rate + lambda times distortion; tasks/codec.py writes the numbe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar
 
@@ -14,23 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Loss, Model, Step
 from ..types import Batch, Condition, DataSpec
 from . import checks
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class CodecConfig:
     """Settings of `codec`."""
 
-    width: int = _help("channels of its layers", 48)
-    numbers: int = _help("numbers that are written for each square of 8x8 pixels", 32)
-    quality: float = _help("weight of the squared error in levels of 255, beside a bit a pixel: 0.01 is coarse", 0.03)
+    width: int = setting("channels of its layers", 48)
+    numbers: int = setting("numbers that are written for each square of 8x8 pixels", 32)
+    quality: float = setting("weight of the squared error in levels of 255, beside a bit a pixel: 0.01 is coarse", 0.03)
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "width", "numbers")

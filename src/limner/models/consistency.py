@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..diffusion import levels
 from ..errors import ConfigError
 from ..model import Loss, Model, SampleOptions, Step
@@ -22,20 +23,16 @@ from .conditioning import Known
 from .diffusion import Diffusion, DiffusionOptions
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class ConsistencyConfig:
     """How a diffusion model is tuned."""
 
-    first: str = _help("the diffusion model to tune, or a finished run of one", "edm")
+    first: str = setting("the diffusion model to tune, or a finished run of one", "edm")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of that model"})
-    level_mean: float = _help("of the logarithm of the noise levels trained at", -1.1)
-    level_std: float = _help("as level_mean", 2.0)
-    doublings: int = _help("how often over the run the two levels that are compared come closer by half", 6)
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
+    level_mean: float = setting("of the logarithm of the noise levels trained at", -1.1)
+    level_std: float = setting("as level_mean", 2.0)
+    doublings: int = setting("how often over the run the two levels that are compared come closer by half", 6)
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -52,8 +49,8 @@ class ConsistencyConfig:
 class ConsistencyOptions(SampleOptions):
     """Options of sampling in a few steps."""
 
-    steps: int = field(default=2, metadata={"help": "evaluations; each after the first adds noise and removes it"})
-    middle: float = field(default=0.8, metadata={"help": "noise level that the steps after the first lie about"})
+    steps: int = setting("evaluations; each after the first adds noise and removes it", 2)
+    middle: float = setting("noise level that the steps after the first lie about", 0.8)
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "steps")

@@ -10,13 +10,14 @@ for. A distance in its features says nothing of those.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Loss, Model, Step
 from ..rng import Rng
@@ -25,20 +26,16 @@ from . import checks
 from .classifier import Trunk, mirrored
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class ContrastiveConfig:
     """Settings of the contrastive network."""
 
-    width: int = _help("channels of the first convolution; eight times as many are summed up in the features", 16)
-    projection: int = _help("length of the row in which views are compared", 64)
-    temperature: float = _help("of the comparison; lower looks at the nearest others alone", 0.2)
-    crop: float = _help("smallest side of a view, as a share of the image's", 0.5)
-    jitter: float = _help("largest change of brightness, and of contrast and colour as a factor", 0.4)
-    flip: bool = _help("mirror half of the views; only where left and right mean the same", False)
+    width: int = setting("channels of the first convolution; eight times as many are summed up in the features", 16)
+    projection: int = setting("length of the row in which views are compared", 64)
+    temperature: float = setting("of the comparison; lower looks at the nearest others alone", 0.2)
+    crop: float = setting("smallest side of a view, as a share of the image's", 0.5)
+    jitter: float = setting("largest change of brightness, and of contrast and colour as a factor", 0.4)
+    flip: bool = setting("mirror half of the views; only where left and right mean the same", False)
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "width", "projection")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.adversarial import accuracy
 from ..losses.contrast import patch_contrast
@@ -20,18 +21,18 @@ from ..nn.translators import ResNetTranslator
 from ..rng import Rng
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
+from .translation import UNPAIRED, ResidualConfig, Translator, check_size
 
 
 @dataclass(frozen=True)
 class CUTConfig(ResidualConfig):
     """Settings of `cut`."""
 
-    contrast: float = _help("weight of keeping each place recognisable", 1.0)
-    identity: float = _help("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
-    patches: int = _help("different places of a picture that are compared; all where it has fewer", 64)
-    temperature: float = _help("of the comparison", 0.07)
-    projected: int = _help("numbers that a place is compared by", 64)
+    contrast: float = setting("weight of keeping each place recognisable", 1.0)
+    identity: float = setting("weight of the same of pictures of the wanted kind, which should stay as they are", 1.0)
+    patches: int = setting("different places of a picture that are compared; all where it has fewer", 64)
+    temperature: float = setting("of the comparison", 0.07)
+    projected: int = setting("numbers that a place is compared by", 64)
 
     def __post_init__(self) -> None:
         super().__post_init__()

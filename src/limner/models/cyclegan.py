@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..config import setting
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
 from ..nn.past import Past
@@ -15,15 +16,15 @@ from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import ResNetTranslator
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .translation import UNPAIRED, ResidualConfig, Translator, _help, check_size
+from .translation import UNPAIRED, ResidualConfig, Translator, check_size
 
 
 @dataclass(frozen=True)
 class CycleGANConfig(ResidualConfig):
     """Settings of `cyclegan`."""
 
-    cycle: float = _help("weight of coming back to where one started", 3.0)
-    identity: float = _help("weight of leaving pictures alone that are of the wanted kind already", 0.5)
+    cycle: float = setting("weight of coming back to where one started", 3.0)
+    identity: float = setting("weight of leaving pictures alone that are of the wanted kind already", 0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..diffusion import levels, paths, solvers
 from ..diffusion.denoiser import Denoiser, PreconditionName, denoiser, in_half, prediction_loss
 from ..diffusion.guidance import guided
@@ -38,39 +39,35 @@ Backbone = Callable[[Tensor, Sequence[Tensor], Tensor, tuple[Tensor, Tensor] | N
 SOLVERS = {"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"}
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class DiffusionConfig:
     """The parts of a diffusion model. The defaults are those of `flow`; diffusion_presets.py has the others."""
 
-    backbone: BackboneName = _help("unet, dit (transformer) or mlp", "unet")
-    width: int = _help("channels at full resolution (unet) or of every layer", 64)
-    depth: int = _help("blocks of a dit or mlp", 6)
-    mults: tuple[int, ...] = _help("channels at each resolution of a unet, as multiples of width", (1, 2, 2))
-    blocks: int = _help("residual blocks at each resolution of a unet", 1)
-    attention: tuple[int, ...] = _help(
+    backbone: BackboneName = setting("unet, dit (transformer) or mlp", "unet")
+    width: int = setting("channels at full resolution (unet) or of every layer", 64)
+    depth: int = setting("blocks of a dit or mlp", 6)
+    mults: tuple[int, ...] = setting("channels at each resolution of a unet, as multiples of width", (1, 2, 2))
+    blocks: int = setting("residual blocks at each resolution of a unet", 1)
+    attention: tuple[int, ...] = setting(
         "resolutions of a unet at which pixels attend to each other; 0 is the full", (2,)
     )
-    patch: int | None = _help("side of the squares that a dit takes as tokens, a unet as channels; none: by size", 1)
-    head_width: int = _help("channels of an attention head", 64)
-    dropout: float = _help("share of features dropped in training", 0.0)
-    path: PathName = _help("from image to noise", "linear")
-    precondition: PreconditionName = _help("what the network predicts", "velocity")
-    levels: LevelsName = _help("noise levels that training draws", "logit_normal")
-    level_mean: float = _help("of the logarithm of the level (lognormal) or of the logit of t (logit_normal)", 0.0)
-    level_std: float = _help("as level_mean", 1.0)
-    coupling: Literal["independent", "optimal"] = _help(
+    patch: int | None = setting("side of the squares that a dit takes as tokens, a unet as channels; none: by size", 1)
+    head_width: int = setting("channels of an attention head", 64)
+    dropout: float = setting("share of features dropped in training", 0.0)
+    path: PathName = setting("from image to noise", "linear")
+    precondition: PreconditionName = setting("what the network predicts", "velocity")
+    levels: LevelsName = setting("noise levels that training draws", "logit_normal")
+    level_mean: float = setting("of the logarithm of the level (lognormal) or of the logit of t (logit_normal)", 0.0)
+    level_std: float = setting("as level_mean", 1.0)
+    coupling: Literal["independent", "optimal"] = setting(
         "of noise and images in a batch; optimal: within a class", "independent"
     )
-    sigma_data: float = _help("standard deviation that images are scaled to", 0.5)
-    first: str = _help("a model or run in whose latents to work; none for pixels", "none")
+    sigma_data: float = setting("standard deviation that images are scaled to", 0.5)
+    first: str = setting("a model or run in whose latents to work; none for pixels", "none")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of that model"})
-    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, for guidance", 0.1)
+    text: str = setting("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, for guidance", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -88,20 +85,19 @@ class DiffusionConfig:
 class DiffusionOptions(SampleOptions):
     """Options of sampling from a diffusion model."""
 
-    steps: int = field(default=20, metadata={"help": "of the solver; more are slower and truer"})
+    steps: int = setting("of the solver; more are slower and truer", 20)
     solver: SolverName = field(default="heun", metadata=SOLVERS)
-    schedule: ScheduleName = field(default="auto", metadata={"help": "how the steps divide the path"})
-    guidance: float = field(default=1.0, metadata={"help": "above 1 exaggerates the condition; 1 is without"})
-    guidance_low: float = field(default=0.0, metadata={"help": "noise level below which there is no guidance"})
-    guidance_high: float = field(default=1e9, metadata={"help": "noise level above which there is no guidance"})
-    negative: str = field(default="", metadata={"help": "a description of what guidance moves away from"})
-    tolerance: float = field(default=1e-3, metadata={"help": "of rk45"})
-    precision: Literal["fp32", "bf16"] = field(
-        default="fp32",
-        metadata={"help": "bf16 nearly halves the time of U-Nets on newer processors, and is a little off"},
+    schedule: ScheduleName = setting("how the steps divide the path", "auto")
+    guidance: float = setting("above 1 exaggerates the condition; 1 is without", 1.0)
+    guidance_low: float = setting("noise level below which there is no guidance", 0.0)
+    guidance_high: float = setting("noise level above which there is no guidance", 1e9)
+    negative: str = setting("a description of what guidance moves away from", "")
+    tolerance: float = setting("of rk45", 1e-3)
+    precision: Literal["fp32", "bf16"] = setting(
+        "bf16 nearly halves the time of U-Nets on newer processors, and is a little off", "fp32"
     )
-    engine: Literal["torch", "onnxruntime", "openvino"] = field(
-        default="torch", metadata={"help": "what runs the network; on a CPU openvino is faster, above all in bf16"}
+    engine: Literal["torch", "onnxruntime", "openvino"] = setting(
+        "what runs the network; on a CPU openvino is faster, above all in bf16", "torch"
     )
 
     def __post_init__(self) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.adversarial import OBJECTIVES, ObjectiveName, accuracy
 from ..losses.penalties import clip_weights, one_centred, zero_centred
@@ -37,37 +38,33 @@ Judge = Callable[[Tensor], Tensor]  # (B, C, H, W) -> (B,) logits
 SMALLEST = 4  # the side that an image is halved down to, when the depth is left open
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class GANConfig:
     """The parts of a GAN. The defaults are those of `gan`; gan_presets.py has the others."""
 
-    generator: GeneratorName = _help("network that makes images", "dcgan")
-    discriminator: DiscriminatorName = _help("network that judges images", "dcgan")
-    objective: ObjectiveName = _help("the game they play", "relativistic")
-    latent: int = _help("length of the latent; a U-Net's is a noise image instead", 64)
-    width: int = _help("channels at full resolution, doubling at each halving up to eightfold", 32)
-    depth: int | None = _help("halvings of the resolution; by default down to a side of 4 to 7", None)
-    blocks: int = _help("residual blocks at each resolution", 1)
-    generator_norm: Norm = _help("normalisation in the generator", "batch")
-    discriminator_norm: Norm = _help("normalisation in the discriminator", "none")
-    spectral_norm: bool = _help("divide the discriminator's weights by their largest singular values", False)
-    dropout: float = _help("share of the discriminator's features dropped in training", 0.0)
-    clip: float | None = _help("largest size of a discriminator weight, for Wasserstein by clipping", None)
-    gradient_penalty: float = _help("weight of (gradient norm - 1)^2 between real and made images", 0.0)
-    r1: float = _help("weight of the squared gradient at real images", 0.5)
-    r2: float = _help("weight of the squared gradient at made images", 0.5)
-    penalty_every: int = _help("steps between penalties; their weight grows with it", 4)
-    instance_noise: float = _help("standard deviation of noise on all that the discriminator sees", 0.0)
-    instance_noise_images: int = _help("images after which that noise has faded away", 200_000)
-    augment: tuple[Augmentation, ...] = _help("changes to all that the discriminator sees, for little data", ())
-    n_critic: int = _help("discriminator steps for each generator step", 1)
-    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    generator: GeneratorName = setting("network that makes images", "dcgan")
+    discriminator: DiscriminatorName = setting("network that judges images", "dcgan")
+    objective: ObjectiveName = setting("the game they play", "relativistic")
+    latent: int = setting("length of the latent; a U-Net's is a noise image instead", 64)
+    width: int = setting("channels at full resolution, doubling at each halving up to eightfold", 32)
+    depth: int | None = setting("halvings of the resolution; by default down to a side of 4 to 7", None)
+    blocks: int = setting("residual blocks at each resolution", 1)
+    generator_norm: Norm = setting("normalisation in the generator", "batch")
+    discriminator_norm: Norm = setting("normalisation in the discriminator", "none")
+    spectral_norm: bool = setting("divide the discriminator's weights by their largest singular values", False)
+    dropout: float = setting("share of the discriminator's features dropped in training", 0.0)
+    clip: float | None = setting("largest size of a discriminator weight, for Wasserstein by clipping", None)
+    gradient_penalty: float = setting("weight of (gradient norm - 1)^2 between real and made images", 0.0)
+    r1: float = setting("weight of the squared gradient at real images", 0.5)
+    r2: float = setting("weight of the squared gradient at made images", 0.5)
+    penalty_every: int = setting("steps between penalties; their weight grows with it", 4)
+    instance_noise: float = setting("standard deviation of noise on all that the discriminator sees", 0.0)
+    instance_noise_images: int = setting("images after which that noise has faded away", 200_000)
+    augment: tuple[Augmentation, ...] = setting("changes to all that the discriminator sees, for little data", ())
+    n_critic: int = setting("discriminator steps for each generator step", 1)
+    text: str = setting("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -82,9 +79,7 @@ class GANConfig:
 class GANOptions(SampleOptions):
     """Options of sampling from a GAN."""
 
-    truncation: float | None = field(
-        default=None, metadata={"help": "keep the latents within this many standard deviations, for example 1.5"}
-    )
+    truncation: float | None = setting("keep the latents within this many standard deviations, for example 1.5", None)
 
 
 class GAN(Model):

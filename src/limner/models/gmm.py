@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import dequantise, requantise
 from ..nn.families import Family
@@ -21,7 +22,7 @@ from ..precise import precise
 from ..rng import Rng
 from ..types import Condition, DataSpec
 from . import checks
-from .mixture import MixtureConfig, MixtureModel, setting
+from .mixture import MixtureConfig, MixtureModel
 
 MOST_NUMBERS = 2**28  # in all covariances of a full mixture: 1 GiB
 

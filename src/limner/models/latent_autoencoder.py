@@ -8,12 +8,13 @@ like images near each other, as the KL term of a variational autoencoder would.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..losses.reconstruction import psnr, reconstruction_cost
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.grid_autoencoder import GridDecoder, GridEncoder, Standardise, grid_depth
@@ -22,21 +23,17 @@ from ..types import Batch, Condition, DataSpec
 from . import checks
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class LatentAutoencoderConfig:
     """Settings of `latent-ae`."""
 
-    latent: int = _help("channels of the latent", 4)
-    width: int = _help("channels at half resolution, doubling at each halving up to eightfold", 32)
-    depth: int | None = _help("halvings; by default down to a shorter side of 5 to 8", None)
-    blocks: int = _help("residual blocks at the smallest resolution, in encoder and decoder each", 1)
-    edges: float = _help("weight of the error of edges at three scales, beside that of pixels", 1.0)
-    noise: float = _help("standard deviation of the noise on the latent in training; the latent's own is 1", 0.3)
-    conditional: Literal["none"] = _help("none: what an image shows is all in its latent", "none")
+    latent: int = setting("channels of the latent", 4)
+    width: int = setting("channels at half resolution, doubling at each halving up to eightfold", 32)
+    depth: int | None = setting("halvings; by default down to a shorter side of 5 to 8", None)
+    blocks: int = setting("residual blocks at the smallest resolution, in encoder and decoder each", 1)
+    edges: float = setting("weight of the error of edges at three scales, beside that of pixels", 1.0)
+    noise: float = setting("standard deviation of the noise on the latent in training; the latent's own is 1", 0.3)
+    conditional: Literal["none"] = setting("none: what an image shows is all in its latent", "none")
 
     def __post_init__(self) -> None:
         checks.choices(self)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import bernoulli_log_prob
 from ..losses.pixels import COLDEST
@@ -27,21 +28,17 @@ from .autoregression import PixelModel, precise_copy
 CERTAIN = 0.99  # the brightest mean pixel that an untrained network may be sure of
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class MADEConfig:
     """The parts of a MADE."""
 
-    width: int = _help("units of a hidden layer", 1024)
-    depth: int = _help("hidden layers", 2)
-    order: Literal["raster", "random"] = _help("of the pixels; random: another one for each mask", "raster")
-    masks: int = _help("masks that take turns in training; their mean probability is what counts afterwards", 1)
-    binarize: Literal["none", "dynamic"] = _help("dynamic: draw black and white pixels anew each step", "dynamic")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    width: int = setting("units of a hidden layer", 1024)
+    depth: int = setting("hidden layers", 2)
+    order: Literal["raster", "random"] = setting("of the pixels; random: another one for each mask", "raster")
+    masks: int = setting("masks that take turns in training; their mean probability is what counts afterwards", 1)
+    binarize: Literal["none", "dynamic"] = setting("dynamic: draw black and white pixels anew each step", "dynamic")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
     likelihood: ClassVar[str] = "bernoulli"  # of the pixels; no setting
 
     def __post_init__(self) -> None:

@@ -14,22 +14,23 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..model import Loss, Step
 from ..nn.decoding import by_confidence
 from ..nn.token_network import Reading, grid_positions
 from ..rng import Rng
 from ..types import Batch
 from . import checks
-from .token_model import TokenModel, TokenOptions, _help, surprise
+from .token_model import TokenModel, TokenOptions, surprise
 
 
 @dataclass(frozen=True)
 class MaskedOptions(TokenOptions):
     """Options of drawing tokens in passes."""
 
-    passes: int = _help("over the image; as many as tokens, at the most, are drawn one by one", 10)
-    order: Literal["confidence", "random"] = _help("which of the tokens of a pass to keep", "confidence")
-    wander: float = _help("noise on the confidences: more of it, more variety", 4.5)
+    passes: int = setting("over the image; as many as tokens, at the most, are drawn one by one", 10)
+    order: Literal["confidence", "random"] = setting("which of the tokens of a pass to keep", "confidence")
+    wander: float = setting("noise on the confidences: more of it, more variety", 4.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Loss, Model, SampleOptions, Step
 from ..nn.condition import ConditionEncoder, unconditional
@@ -24,11 +25,6 @@ from ..types import Batch, Condition, DataSpec
 from . import checks
 
 LearningName = Literal["stepwise", "rounds"]
-
-
-def setting(text: str, default: Any) -> Any:
-    """A field of a config with its help."""
-    return field(default=default, metadata={"help": text})
 
 
 def full_precision(device: torch.device) -> torch.autocast:
@@ -59,8 +55,8 @@ class MixtureConfig:
 class MixtureOptions(SampleOptions):
     """Options of sampling from a mixture."""
 
-    pixels: Literal["mean", "draw"] = field(
-        default="mean", metadata={"help": "mean: without each pixel's own noise; draw: with it, as the density has it"}
+    pixels: Literal["mean", "draw"] = setting(
+        "mean: without each pixel's own noise; draw: with it, as the density has it", "mean"
     )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import dequantise, requantise
 from ..model import Loss, Model, SampleOptions, Step
@@ -32,21 +33,17 @@ from . import checks
 PREPARE = 256  # images that the first values of the normalisations are taken from
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class NormalizingFlowConfig:
     """The parts of a normalizing flow. The defaults are those of `realnvp`; the presets have the others."""
 
-    mixing: MixingName = _help("of channels between couplings: a fixed order, or a learned convolution", "reorder")
-    logistics: int = _help("in the mixtures that a coupling moves numbers by; 0 for affine couplings", 0)
-    couplings: int = _help("at each scale", 6)
-    width: int = _help("channels of the couplings' networks", 48)
-    depth: int | None = _help("scales, each of half the resolution; by default down to a side of 4 to 7", None)
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    mixing: MixingName = setting("of channels between couplings: a fixed order, or a learned convolution", "reorder")
+    logistics: int = setting("in the mixtures that a coupling moves numbers by; 0 for affine couplings", 0)
+    couplings: int = setting("at each scale", 6)
+    width: int = setting("channels of the couplings' networks", 48)
+    depth: int | None = setting("scales, each of half the resolution; by default down to a side of 4 to 7", None)
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
     likelihood: ClassVar[str] = "dequantised_gaussian"  # of the pixels; no setting
 
     def __post_init__(self) -> None:

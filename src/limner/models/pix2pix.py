@@ -9,22 +9,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..nn.translators import UNetTranslator, fitting_depth
 from ..types import Batch, Condition, DataSpec
 from . import checks
-from .translation import Translator, TranslatorConfig, _help
+from .translation import Translator, TranslatorConfig
 
 
 @dataclass(frozen=True)
 class Pix2PixConfig(TranslatorConfig):
     """Settings of `pix2pix`."""
 
-    depth: int = _help("halvings of the U-Net, as far as the picture's sides allow", 5)
-    faithful: float = _help("weight of the mean absolute error, beside a verdict of 1", 100.0)
-    dropout: float = _help("share of the first doublings' values that are dropped in training", 0.0)
+    depth: int = setting("halvings of the U-Net, as far as the picture's sides allow", 5)
+    faithful: float = setting("weight of the mean absolute error, beside a verdict of 1", 100.0)
+    dropout: float = setting("share of the first doublings' values that are dropped in training", 0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

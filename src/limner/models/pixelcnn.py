@@ -9,12 +9,13 @@ Source: van den Oord et al. 2016, arXiv 1606.05328; Salimans et al. 2017, arXiv 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.pixels import BernoulliPixel, LogisticMixturePixel, PixelLikelihood
 from ..nn.gated_stacks import GatedStacks, Reading
@@ -25,24 +26,20 @@ from . import checks
 from .autoregression import PixelModel, precise_copy
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class PixelCNNConfig:
     """The parts of a PixelCNN. The defaults are those of `pixelcnn`."""
 
-    likelihood: Literal["logistic", "bernoulli"] = _help(
+    likelihood: Literal["logistic", "bernoulli"] = setting(
         "of the pixels; logistic: a mixture over 256 levels", "logistic"
     )
-    binarize: Literal["none", "dynamic"] = _help("dynamic: draw black and white pixels anew each step", "none")
-    block: int = _help("side of the squares that are drawn in turn; 1: row by row; 2 is some three times as fast", 2)
-    width: int = _help("channels of either stack", 48)
-    depth: int = _help("gated layers", 4)
-    mixture_components: int = _help("logistics in the mixture", 10)
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    binarize: Literal["none", "dynamic"] = setting("dynamic: draw black and white pixels anew each step", "none")
+    block: int = setting("side of the squares that are drawn in turn; 1: row by row; 2 is some three times as fast", 2)
+    width: int = setting("channels of either stack", 48)
+    depth: int = setting("gated layers", 4)
+    mixture_components: int = setting("logistics in the mixture", 10)
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..diffusion import paths, solvers
 from ..diffusion.denoiser import Denoiser, in_half
 from ..diffusion.guidance import guided
@@ -32,21 +33,17 @@ from .pretrained_parts import Components, Parts
 NONE = "none"
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class PretrainedConfig:
     """Where a model comes from, and what of it is trained."""
 
-    source: str = _help("folder or hub id (owner/name) in diffusers format; none for a small new network", NONE)
-    finetune: Literal["unet", "none"] = _help("what is trained: the network that denoises, or nothing", "unet")
-    width: int = _help("channels at full resolution, of a new network", 64)
-    mults: tuple[int, ...] = _help("channels at each resolution of a new network, as multiples of width", (1, 2, 2))
-    conditional: Literal["auto", "none"] = _help("auto: condition on classes, where the network knows any", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, for guidance", 0.1)
-    text: Literal["none", "clip"] = _help("filled in from the source: what reads descriptions", "none")
+    source: str = setting("folder or hub id (owner/name) in diffusers format; none for a small new network", NONE)
+    finetune: Literal["unet", "none"] = setting("what is trained: the network that denoises, or nothing", "unet")
+    width: int = setting("channels at full resolution, of a new network", 64)
+    mults: tuple[int, ...] = setting("channels at each resolution of a new network, as multiples of width", (1, 2, 2))
+    conditional: Literal["auto", "none"] = setting("auto: condition on classes, where the network knows any", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, for guidance", 0.1)
+    text: Literal["none", "clip"] = setting("filled in from the source: what reads descriptions", "none")
     parts: dict[str, Any] = field(default_factory=dict, metadata={"help": "filled in: what the source is made of"})
 
     def __post_init__(self) -> None:
@@ -63,7 +60,7 @@ class PretrainedConfig:
 class PretrainedOptions(DiffusionOptions):
     """As of other diffusion models; schedule=auto takes the levels that the model's own scheduler takes."""
 
-    solver: SolverName = field(default="dpm", metadata={"help": "euler, heun, midpoint, dpm, ddim, ancestral or rk45"})
+    solver: SolverName = setting("euler, heun, midpoint, dpm, ddim, ancestral or rk45", "dpm")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,7 +72,7 @@ class PretrainedOptions(DiffusionOptions):
 class TextOptions(PretrainedOptions):
     """Of a model that reads: guided as such models are meant to be (diffusers' own default)."""
 
-    guidance: float = field(default=7.5, metadata={"help": "above 1 exaggerates the description; 1 is without"})
+    guidance: float = setting("above 1 exaggerates the description; 1 is without", 7.5)
 
 
 @dataclass

@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.likelihood import binarize
 from ..model import Loss, Model, SampleOptions, Step
@@ -36,26 +37,22 @@ BASE = 0.01  # least base rate of a pixel
 MOST_CLASSES = 32  # that are scored each with a normaliser of its own
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class RBMConfig:
     """Settings of a restricted Boltzmann machine."""
 
-    hidden: int = _help("hidden units", 500)
-    negative: Literal["persistent", "contrastive"] = _help(
+    hidden: int = setting("hidden units", 500)
+    negative: Literal["persistent", "contrastive"] = setting(
         "what is drawn from the machine: chains that go on from step to step (PCD), or from the batch (CD)",
         "persistent",
     )
-    gibbs_steps: int = _help("Gibbs steps of these draws in each training step", 1)
-    chains: int = _help("persistent chains", 128)
-    binarize: Literal["none", "dynamic"] = _help("dynamic: draw black and white pixels anew each step", "dynamic")
-    annealing_chains: int = _help("chains of annealed importance sampling, for log Z", 100)
-    annealing_steps: int = _help("their temperatures; more are slower and closer", 10_000)
-    conditional: Literal["auto", "none"] = _help("auto: classes and attributes of the data shift all biases", "none")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    gibbs_steps: int = setting("Gibbs steps of these draws in each training step", 1)
+    chains: int = setting("persistent chains", 128)
+    binarize: Literal["none", "dynamic"] = setting("dynamic: draw black and white pixels anew each step", "dynamic")
+    annealing_chains: int = setting("chains of annealed importance sampling, for log Z", 100)
+    annealing_steps: int = setting("their temperatures; more are slower and closer", 10_000)
+    conditional: Literal["auto", "none"] = setting("auto: classes and attributes of the data shift all biases", "none")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
     likelihood: ClassVar[str] = "bernoulli"  # of the pixels; no setting
 
     def __post_init__(self) -> None:
@@ -69,10 +66,10 @@ class RBMConfig:
 class RBMOptions(SampleOptions):
     """Options of sampling from a restricted Boltzmann machine."""
 
-    gibbs_steps: int = _help(
+    gibbs_steps: int = setting(
         "Gibbs steps of each picture; in the first half the machine is turned up from nothing", 200
     )
-    pixels: Literal["mean", "draw"] = _help(
+    pixels: Literal["mean", "draw"] = setting(
         "mean: probabilities given the last hidden units; draw: black and white", "mean"
     )
 

@@ -7,12 +7,13 @@ so they are trained on patches and used on pictures of any size (tasks/apply.py)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..features.perception import shared
 from ..losses.adversarial import OBJECTIVES, accuracy
@@ -29,25 +30,23 @@ from . import checks
 NetworkName = Literal["shuffle", "srcnn", "espcn", "edsr", "folded", "dncnn", "unet", "nafnet", "partial"]
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class RestorerConfig:
     """Settings of a restorer."""
 
-    network: NetworkName = _help("which network corrects the picture", "shuffle")
-    width: int = _help("channels of its layers", 64)
-    depth: int = _help("layers; of residual blocks and U-Nets: blocks, blocks a level, or levels", 8)
-    loss: Literal["l1", "l2", "charbonnier", "psnr"] = _help("distance to the true picture that is minimised", "l1")
-    squared_from: float = _help("share of the run after which squared errors are minimised; 1 for never", 1.0)
-    uncertainty: bool = _help("predict, pixel by pixel, how far off the picture may be", False)
-    fill: bool = _help("start from a smooth filling of the hole, which the network corrects, and not from gray", False)
-    hole_weight: float = _help("weight of the error in the hole, where that outside it has 1", 1.0)
-    perceptual: float = _help("weight of the distance of Lite0's maps: crisper, and further from the truth", 0.0)
-    adversarial: float = _help("weight of a discriminator of patches: sharper, and further from the truth", 0.0)
-    adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
+    network: NetworkName = setting("which network corrects the picture", "shuffle")
+    width: int = setting("channels of its layers", 64)
+    depth: int = setting("layers; of residual blocks and U-Nets: blocks, blocks a level, or levels", 8)
+    loss: Literal["l1", "l2", "charbonnier", "psnr"] = setting("distance to the true picture that is minimised", "l1")
+    squared_from: float = setting("share of the run after which squared errors are minimised; 1 for never", 1.0)
+    uncertainty: bool = setting("predict, pixel by pixel, how far off the picture may be", False)
+    fill: bool = setting(
+        "start from a smooth filling of the hole, which the network corrects, and not from gray", False
+    )
+    hole_weight: float = setting("weight of the error in the hole, where that outside it has 1", 1.0)
+    perceptual: float = setting("weight of the distance of Lite0's maps: crisper, and further from the truth", 0.0)
+    adversarial: float = setting("weight of a discriminator of patches: sharper, and further from the truth", 0.0)
+    adversarial_from: float = setting("share of the run after which the discriminator joins", 0.5)
 
     def __post_init__(self) -> None:
         checks.choices(self)

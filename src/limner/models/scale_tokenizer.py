@@ -13,20 +13,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..nn.scale_quantizer import ScaleQuantizer, scale_sides
 from ..types import DataSpec
 from . import checks
-from .tokenizer import GridConfig, Tokenizer, _help
+from .tokenizer import GridConfig, Tokenizer
 
 
 @dataclass(frozen=True)
 class ScaleTokenizerConfig(GridConfig):
     """Settings of `residual-vq`."""
 
-    codes: int = _help("rows of the codebook that all scales share: the vocabulary", 512)
-    code_width: int = _help("numbers in a row of the codebook", 16)
-    sides: tuple[int, ...] | None = _help("of the maps of tokens, rising to that of the grid; by default by half", None)
+    codes: int = setting("rows of the codebook that all scales share: the vocabulary", 512)
+    code_width: int = setting("numbers in a row of the codebook", 16)
+    sides: tuple[int, ...] | None = setting(
+        "of the maps of tokens, rising to that of the grid; by default by half", None
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,12 +6,13 @@ Source: Frans et al. 2024, arXiv 2410.12557.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Loss, SampleOptions, Step
 from ..rng import Rng
@@ -27,7 +28,7 @@ FINEST = 7  # a step of 2^-7 is taken to be infinitely short
 class ShortcutConfig(DiffusionConfig):
     """A flow-matching model, and the share of each batch that learns to jump."""
 
-    jump_share: float = field(default=0.25, metadata={"help": "share of a batch that learns long steps"})
+    jump_share: float = setting("share of a batch that learns long steps", 0.25)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,8 +43,8 @@ class ShortcutConfig(DiffusionConfig):
 class ShortcutOptions(SampleOptions):
     """Options of sampling in a few steps."""
 
-    steps: int = field(default=4, metadata={"help": "1, 2, 4 … 128 steps"})
-    guidance: float = field(default=1.0, metadata={"help": "above 1 exaggerates the condition; 1 is without"})
+    steps: int = setting("1, 2, 4 … 128 steps", 4)
+    guidance: float = setting("above 1 exaggerates the condition; 1 is without", 1.0)
 
     def __post_init__(self) -> None:
         checks.at_least(self, 0, "temperature", "guidance")

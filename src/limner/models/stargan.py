@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError, unknown
 from ..losses.adversarial import accuracy
 from ..model import Loss, Step
@@ -19,19 +20,19 @@ from ..nn.past import Past
 from ..nn.translators import ResNetTranslator
 from ..types import AttributeKind, Batch, Condition, DataSpec
 from . import checks
-from .translation import ResidualConfig, Translator, _help, check_size
+from .translation import ResidualConfig, Translator, check_size
 
 
 @dataclass(frozen=True)
 class StarGANConfig(ResidualConfig):
     """Settings of `stargan`."""
 
-    conditional: Literal["auto"] = _help("classes and attributes of the data, which it cannot do without", "auto")
-    cycle: float = _help("weight of coming back when the old class and attributes are asked for again", 8.0)
-    changes: tuple[str, ...] = _help(
+    conditional: Literal["auto"] = setting("classes and attributes of the data, which it cannot do without", "auto")
+    cycle: float = setting("weight of coming back when the old class and attributes are asked for again", 8.0)
+    changes: tuple[str, ...] = setting(
         "attributes that it learns to change, and class, while the rest stays; all when empty", ()
     )
-    shown: float = _help("weight of showing what was asked for, as the discriminator reads it", 1.0)
+    shown: float = setting("weight of showing what was asked for, as the discriminator reads it", 1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,7 @@ taken in tiles without seams.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import setting
 from ..errors import ConfigError
 from ..features.perception import shared
 from ..images.read import decode
@@ -27,21 +28,17 @@ from . import checks
 SIDE = 192  # pixels that the style is kept at
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class StyleNetConfig:
     """Settings of `stylenet`."""
 
-    style: str = _help("the picture whose manner is learned; it is kept inside of the model", "")
-    width: int = _help("channels of the first layer", 24)
-    blocks: int = _help("residual blocks at a quarter of the size", 4)
-    strength: float = _help("weight of the manner, beside 1 for what a picture shows", 6.0)
-    smoothness: float = _help("weight of the mean difference of neighbours", 0.1)
-    features: Literal["lite0", "vgg19", "random"] = _help("network that both are compared through", "lite0")
-    weights: str = _help("file of weights, for vgg19", "")
+    style: str = setting("the picture whose manner is learned; it is kept inside of the model", "")
+    width: int = setting("channels of the first layer", 24)
+    blocks: int = setting("residual blocks at a quarter of the size", 4)
+    strength: float = setting("weight of the manner, beside 1 for what a picture shows", 6.0)
+    smoothness: float = setting("weight of the mean difference of neighbours", 0.1)
+    features: Literal["lite0", "vgg19", "random"] = setting("network that both are compared through", "lite0")
+    weights: str = setting("file of weights, for vgg19", "")
 
     def __post_init__(self) -> None:
         checks.choices(self)

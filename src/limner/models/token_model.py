@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..config import setting
 from ..errors import ConfigError
 from ..model import Model, SampleOptions, Tokenizes
 from ..nn.decoding import UNKNOWN, Pick, drawn, narrowed
@@ -29,24 +30,20 @@ from .conditioning import Conditioning, Known
 from .first import FirstStage
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class TokenConfig:
     """The parts of a language model of images, with the defaults of `token-lm`; token_presets.py has the others."""
 
-    first: str = _help("the tokenizer: a model or a run", "fsq")
+    first: str = setting("the tokenizer: a model or a run", "fsq")
     first_config: dict[str, Any] = field(default_factory=dict, metadata={"help": "settings of the tokenizer"})
-    width: int = _help("length of the vectors", 128)
-    depth: int = _help("transformer blocks", 4)
-    head_width: int = _help("length of an attention head", 32)
-    sharing: int = _help("attention heads that share keys and values, where their number allows it", 2)
-    dropout: float = _help("share of what each block adds that is dropped in training", 0.0)
-    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, for guidance", 0.1)
+    width: int = setting("length of the vectors", 128)
+    depth: int = setting("transformer blocks", 4)
+    head_width: int = setting("length of an attention head", 32)
+    sharing: int = setting("attention heads that share keys and values, where their number allows it", 2)
+    dropout: float = setting("share of what each block adds that is dropped in training", 0.0)
+    text: str = setting("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, for guidance", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -62,11 +59,11 @@ class TokenConfig:
 class TokenOptions(SampleOptions):
     """Options of drawing tokens."""
 
-    top_k: int | None = _help("draw from this many of the likeliest tokens", None)
-    top_p: float = _help("draw from the likeliest tokens that make up this share of the probability", 1.0)
-    guidance: float = _help("above 1 exaggerates the condition; 1 is without", 1.0)
-    negative: str = _help("a description of what guidance moves away from", "")
-    precision: Literal["fp32", "bf16"] = _help("bf16 is up to twice as fast, and draws some other tokens", "fp32")
+    top_k: int | None = setting("draw from this many of the likeliest tokens", None)
+    top_p: float = setting("draw from the likeliest tokens that make up this share of the probability", 1.0)
+    guidance: float = setting("above 1 exaggerates the condition; 1 is without", 1.0)
+    negative: str = setting("a description of what guidance moves away from", "")
+    precision: Literal["fp32", "bf16"] = setting("bf16 is up to twice as fast, and draws some other tokens", "fp32")
 
     def __post_init__(self) -> None:
         checks.choices(self)

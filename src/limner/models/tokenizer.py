@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.reconstruction import psnr, reconstruction_cost
 from ..model import Loss, Model, SampleOptions, Step
@@ -26,21 +27,17 @@ from ..types import Batch, Condition, DataSpec
 from . import checks
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class GridConfig(ABC):
     """What all tokenizers have: the networks, and how they are trained."""
 
-    width: int = _help("channels at half resolution, doubling at each halving up to eightfold", 32)
-    depth: int | None = _help("halvings; by default down to a shorter side of 5 to 8", None)
-    blocks: int = _help("residual blocks at the smallest resolution, in encoder and decoder each", 1)
-    edges: float = _help("weight of the error of edges at three scales, beside that of pixels", 1.0)
-    warmup: float = _help("share of the run before anything is rounded", 0.1)
-    commitment: float = _help("weight of the distance between features and their rows of a codebook", 0.25)
-    conditional: Literal["none"] = _help("none: what an image shows is all in its tokens", "none")
+    width: int = setting("channels at half resolution, doubling at each halving up to eightfold", 32)
+    depth: int | None = setting("halvings; by default down to a shorter side of 5 to 8", None)
+    blocks: int = setting("residual blocks at the smallest resolution, in encoder and decoder each", 1)
+    edges: float = setting("weight of the error of edges at three scales, beside that of pixels", 1.0)
+    warmup: float = setting("share of the run before anything is rounded", 0.1)
+    commitment: float = setting("weight of the distance between features and their rows of a codebook", 0.25)
+    conditional: Literal["none"] = setting("none: what an image shows is all in its tokens", "none")
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -57,11 +54,15 @@ class GridConfig(ABC):
 class TokenizerConfig(GridConfig):
     """The parts of a tokenizer. The defaults are those of `fsq`; tokenizer_presets.py has the others."""
 
-    quantizer: Literal["levels", "codebook"] = _help("levels: round numbers; codebook: take the nearest row", "levels")
-    levels: tuple[int, ...] = _help("levels of each number of an embedding; their product is the vocabulary", (8, 6, 5))
-    codes: int = _help("rows of a codebook: its vocabulary", 512)
-    code_width: int = _help("numbers in a row of a codebook", 8)
-    normalised: bool = _help("rows of a codebook have unit length: only directions are compared", False)
+    quantizer: Literal["levels", "codebook"] = setting(
+        "levels: round numbers; codebook: take the nearest row", "levels"
+    )
+    levels: tuple[int, ...] = setting(
+        "levels of each number of an embedding; their product is the vocabulary", (8, 6, 5)
+    )
+    codes: int = setting("rows of a codebook: its vocabulary", 512)
+    code_width: int = setting("numbers in a row of a codebook", 8)
+    normalised: bool = setting("rows of a codebook have unit length: only directions are compared", False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.adversarial import OBJECTIVES, Objective, ObjectiveName
 from ..model import Model
@@ -16,17 +17,13 @@ from ..types import Condition, DataSpec
 from . import checks
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class TranslatorConfig:
     """Settings of every model that translates."""
 
-    width: int = _help("channels of the generator's first layer", 32)
-    discriminator_width: int = _help("channels of the discriminator's first layer", 32)
-    objective: ObjectiveName = _help("game between generator and discriminator", "least_squares")
+    width: int = setting("channels of the generator's first layer", 32)
+    discriminator_width: int = setting("channels of the discriminator's first layer", 32)
+    objective: ObjectiveName = setting("game between generator and discriminator", "least_squares")
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -37,9 +34,9 @@ class TranslatorConfig:
 class ResidualConfig(TranslatorConfig):
     """Settings of those whose generators are residual networks (nn/translators.py)."""
 
-    width: int = _help("channels of a generator's first layer", 16)
-    blocks: int = _help("residual blocks of a generator", 4)
-    past: int = _help("made pictures of earlier steps that are kept, for a discriminator to see again", 0)
+    width: int = setting("channels of a generator's first layer", 16)
+    blocks: int = setting("residual blocks of a generator", 4)
+    past: int = setting("made pictures of earlier steps that are kept, for a discriminator to see again", 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

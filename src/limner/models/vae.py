@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..config import setting
 from ..errors import ConfigError
 from ..losses.divergence import capacity_cost, cyclical, free_bits, gaussian_kl, tamed, warmup
 from ..losses.likelihood import binarize
@@ -35,39 +36,35 @@ ACTIVE = 0.01  # variance of a dimension's posterior mean over images, above whi
 SCORE_PIXELS = 1 << 20  # pixels decoded at once when scoring: 4 MiB for each tensor of that size, to stay in the cache
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class VAEConfig:
     """The parts of a VAE. The defaults are those of `vae`; vae_presets.py has the others."""
 
-    network: NetworkName = _help("conv, or mlp for small images", "conv")
-    latent: int = _help("length of the latent vector", 64)
-    width: int | None = _help("channels at full resolution (conv, 32) or units of a hidden layer (mlp, 500)", None)
-    depth: int | None = _help("halvings (conv, down to a side of 4 to 7) or hidden layers (mlp, 2)", None)
-    likelihood: LikelihoodName = _help("of the pixels", "gaussian")
-    binarize: Literal["none", "dynamic"] = _help("dynamic: draw black and white pixels anew each step", "none")
-    prior: PriorName = _help("of the latents: normal, or learned with the networks (coupling)", "normal")
-    prior_width: int = _help("units of a hidden layer of a coupling prior", 128)
-    prior_couplings: int = _help("couplings of a coupling prior", 4)
-    importance: int = _help("latents drawn for each image; above 1 trains the tighter importance-weighted bound", 1)
-    beta: float = _help("weight of the KL term; above 1 trades sharpness for independent latents", 1.0)
-    kl_schedule: Literal["constant", "warmup", "cyclical", "capacity"] = _help("of the KL term's weight", "warmup")
-    kl_warmup_images: int = _help(
+    network: NetworkName = setting("conv, or mlp for small images", "conv")
+    latent: int = setting("length of the latent vector", 64)
+    width: int | None = setting("channels at full resolution (conv, 32) or units of a hidden layer (mlp, 500)", None)
+    depth: int | None = setting("halvings (conv, down to a side of 4 to 7) or hidden layers (mlp, 2)", None)
+    likelihood: LikelihoodName = setting("of the pixels", "gaussian")
+    binarize: Literal["none", "dynamic"] = setting("dynamic: draw black and white pixels anew each step", "none")
+    prior: PriorName = setting("of the latents: normal, or learned with the networks (coupling)", "normal")
+    prior_width: int = setting("units of a hidden layer of a coupling prior", 128)
+    prior_couplings: int = setting("couplings of a coupling prior", 4)
+    importance: int = setting("latents drawn for each image; above 1 trains the tighter importance-weighted bound", 1)
+    beta: float = setting("weight of the KL term; above 1 trades sharpness for independent latents", 1.0)
+    kl_schedule: Literal["constant", "warmup", "cyclical", "capacity"] = setting("of the KL term's weight", "warmup")
+    kl_warmup_images: int = setting(
         "images over which the weight rises from 0 (each cycle of cyclical; warmup: a quarter of the run at most)",
         20_000,
     )
-    kl_cycles: int = _help("rises of a cyclical schedule", 4)
-    capacity: float = _help("nats that the KL term is held at in the end (capacity)", 25.0)
-    capacity_weight: float = _help("cost of a nat off the capacity", 1000.0)
-    capacity_images: int = _help("images over which the capacity rises from 0", 1_000_000)
-    free_bits: float = _help("nats that each latent dimension may hold at no cost", 0.0)
-    mixture_components: int = _help("Gaussians in the mixture fitted to the latents", 10)
-    text: str = _help("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
-    conditional: Literal["auto", "none"] = _help("auto: condition on the classes and attributes of the data", "auto")
-    condition_dropout: float = _help("share of images whose condition is hidden, so that one can sample without", 0.1)
+    kl_cycles: int = setting("rises of a cyclical schedule", 4)
+    capacity: float = setting("nats that the KL term is held at in the end (capacity)", 25.0)
+    capacity_weight: float = setting("cost of a nat off the capacity", 1000.0)
+    capacity_images: int = setting("images over which the capacity rises from 0", 1_000_000)
+    free_bits: float = setting("nats that each latent dimension may hold at no cost", 0.0)
+    mixture_components: int = setting("Gaussians in the mixture fitted to the latents", 10)
+    text: str = setting("encoder of captions: none, own, minilm, or a Hugging Face folder or id", "none")
+    conditional: Literal["auto", "none"] = setting("auto: condition on the classes and attributes of the data", "auto")
+    condition_dropout: float = setting("share of images whose condition is hidden, so that one can sample without", 0.1)
 
     def __post_init__(self) -> None:
         checks.choices(self)
@@ -87,12 +84,10 @@ class VAEConfig:
 class VAEOptions(SampleOptions):
     """Options of sampling from a VAE."""
 
-    density: Literal["auto", "prior", "gaussian", "mixture"] = field(
-        default="auto",
-        metadata={
-            "help": "what to draw latents from: the prior, or a density fitted to the latents of the training images; "
-            "auto: the mixture, but a prior that was learned where there is one"
-        },
+    density: Literal["auto", "prior", "gaussian", "mixture"] = setting(
+        "what to draw latents from: the prior, or a density fitted to the latents of the training images; "
+        "auto: the mixture, but a prior that was learned where there is one",
+        "auto",
     )
 
 

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..config import setting
 from ..losses.adversarial import accuracy, hinge, minus_mean
 from ..losses.reconstruction import reconstruction_cost
 from ..model import Loss, Step
 from ..nn.patch_discriminator import PatchDiscriminator
 from ..types import Batch, DataSpec
 from . import checks
-from .tokenizer import Tokenizer, TokenizerConfig, _help
+from .tokenizer import Tokenizer, TokenizerConfig
 
 LARGEST = 1e4  # of the adaptive weight, as published
 GRADIENT_FLOOR = 1e-4  # added to the gradient that it divides by, as published
@@ -29,9 +30,9 @@ GRADIENT_FLOOR = 1e-4  # added to the gradient that it divides by, as published
 class VQGANConfig(TokenizerConfig):
     """Settings of `vqgan`: those of a tokenizer, and of its discriminator."""
 
-    adversarial: float = _help("weight of the discriminator's verdict, beside a reconstruction loss of 1", 0.1)
-    adversarial_from: float = _help("share of the run after which the discriminator joins", 0.5)
-    discriminator_width: int = _help("channels of the discriminator's first convolution", 32)
+    adversarial: float = setting("weight of the discriminator's verdict, beside a reconstruction loss of 1", 0.1)
+    adversarial_from: float = setting("share of the run after which the discriminator joins", 0.5)
+    discriminator_width: int = setting("channels of the discriminator's first convolution", 32)
 
     def __post_init__(self) -> None:
         super().__post_init__()

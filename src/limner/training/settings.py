@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..config import setting
 from ..errors import ConfigError
 from .plan import parse_duration
 
@@ -14,40 +15,38 @@ BUDGET = "10m"  # where no length is given
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 
 
-def _help(text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train. `None` means: what the model suggests, or what is measured to be fastest on this device."""
 
-    seed: int = _help("of everything random in the run", 0)
-    budget: str | None = _help("wall-clock time to spend, for example 90s, 10m, 2h", None)
-    steps: int | None = _help("optimiser steps to take", None)
-    images: int | None = _help("images to show", None)
-    batch: int | None = _help("images a step", None)
-    accumulate: int = _help("parts a batch is taken in, to save memory", 1)
-    optimizer: OptimizerName | None = _help("of every phase", None)
-    lr: float | None = _help("learning rate of every phase", None)
-    betas: tuple[float, float] | None = _help("of Adam and AdamW", None)
-    weight_decay: float | None = _help("of AdamW; L2 penalty of the others", None)
-    momentum: float = _help("of SGD and RMSprop", 0.0)
-    lr_schedule: Literal["constant", "cosine", "linear"] | None = _help("of the learning rate over the run", None)
-    warmup_images: int | None = _help("images over which the learning rate rises from 0", None)
-    clip: float | None = _help("largest gradient norm of a phase; larger ones are scaled down; 0 for none", None)
-    ema_halflife_images: tuple[int, int] | None = _help("half-lives of the short and the long weight average", None)
-    precision: Literal["auto", "fp32", "bf16"] = _help("arithmetic of the network", "auto")
-    channels_last: bool | None = _help("memory layout of convolutions", None)
-    device: str = _help("auto, cpu, cuda, cuda:1, mps …", "auto")
-    checkpoint_every: str = _help("steps, or a time such as 2m, between checkpoints", "2m")
-    preview_every: str = _help("steps, or a time, between preview grids; 0 for one at the end alone", "1m")
-    evaluate_every: str = _help("steps, or a time, between evaluations that pick the best model; 0 for none", "0")
-    evaluate_metric: str = _help("what is measured then; any metric of `limner evaluate` with one number", "kid")
-    evaluate_images: int = _help("images that are made and measured then", 1_000)
-    first_share: float | None = _help("share of the run for the model that this one works on, where there is one", None)
-    keep: int = _help("checkpoints to keep", 2)
-    tensorboard: bool = _help("write TensorBoard events when the package is installed", True)
+    seed: int = setting("of everything random in the run", 0)
+    budget: str | None = setting("wall-clock time to spend, for example 90s, 10m, 2h", None)
+    steps: int | None = setting("optimiser steps to take", None)
+    images: int | None = setting("images to show", None)
+    batch: int | None = setting("images a step", None)
+    accumulate: int = setting("parts a batch is taken in, to save memory", 1)
+    optimizer: OptimizerName | None = setting("of every phase", None)
+    lr: float | None = setting("learning rate of every phase", None)
+    betas: tuple[float, float] | None = setting("of Adam and AdamW", None)
+    weight_decay: float | None = setting("of AdamW; L2 penalty of the others", None)
+    momentum: float = setting("of SGD and RMSprop", 0.0)
+    lr_schedule: Literal["constant", "cosine", "linear"] | None = setting("of the learning rate over the run", None)
+    warmup_images: int | None = setting("images over which the learning rate rises from 0", None)
+    clip: float | None = setting("largest gradient norm of a phase; larger ones are scaled down; 0 for none", None)
+    ema_halflife_images: tuple[int, int] | None = setting("half-lives of the short and the long weight average", None)
+    precision: Literal["auto", "fp32", "bf16"] = setting("arithmetic of the network", "auto")
+    channels_last: bool | None = setting("memory layout of convolutions", None)
+    device: str = setting("auto, cpu, cuda, cuda:1, mps …", "auto")
+    checkpoint_every: str = setting("steps, or a time such as 2m, between checkpoints", "2m")
+    preview_every: str = setting("steps, or a time, between preview grids; 0 for one at the end alone", "1m")
+    evaluate_every: str = setting("steps, or a time, between evaluations that pick the best model; 0 for none", "0")
+    evaluate_metric: str = setting("what is measured then; any metric of `limner evaluate` with one number", "kid")
+    evaluate_images: int = setting("images that are made and measured then", 1_000)
+    first_share: float | None = setting(
+        "share of the run for the model that this one works on, where there is one", None
+    )
+    keep: int = setting("checkpoints to keep", 2)
+    tensorboard: bool = setting("write TensorBoard events when the package is installed", True)
 
     def __post_init__(self) -> None:
         for name in ("steps", "images", "batch", "accumulate", "keep", "evaluate_images"):
