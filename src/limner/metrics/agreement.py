@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..rng import generator
 from .number import Interval
 from .raters import ENOUGH, percentiles
+from .shares import wilson as interval_of_share
 
 MISSING = -1  # a rating that was not given
 _NORMAL = NormalDist()
@@ -200,16 +201,10 @@ def real_or_fake(
 
 
 def wilson(count: int, of: int, *, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a share: right for few trials and for shares near 0 and 1.
-
-    Source: Wilson 1927, JASA 22.
-    """
+    """Wilson's interval of `count` votes `of` so many; raises DataError for counts that are no share."""
     if not 0 <= count <= of or of < 1:
         raise DataError(f"{count} of {of} is no share; give 0 to {of} of at least 1")
-    z2 = _NORMAL.inv_cdf((1 + level) / 2) ** 2
-    centre = (count + z2 / 2) / (of + z2)
-    spread = math.sqrt(z2 * (count * (of - count) / of + z2 / 4)) / (of + z2)
-    return Interval(max(0.0, centre - spread), min(1.0, centre + spread), level, f"Wilson, {of:,} votes")
+    return Interval(*interval_of_share(count / of, of, level=level), level, f"Wilson, {of:,} votes")
 
 
 def sensitivity(rater: int, hits: int, real: int, alarms: int, made: int, *, level: float = 0.95) -> Sensitivity:
