@@ -252,7 +252,7 @@ def test_the_weights_of_a_guide_are_part_of_what_makes_a_picture(tmp_path):
 
 
 def test_a_rehearsal_tells_what_training_would_meet_and_writes_nothing(out, tmp_path):
-    network, dataset, settled = limner.api.rehearse("ae", "builtin:digits", config=TINY, steps=3)
+    network, dataset, settled = limner.rehearse("ae", "builtin:digits", config=TINY, steps=3)
     assert network.config.width == 4 and len(dataset) > 1_000 and settled.steps == 3 and settled.batch
     for given, message in (
         ({"out": out}, "already holds a run"),
@@ -261,11 +261,11 @@ def test_a_rehearsal_tells_what_training_would_meet_and_writes_nothing(out, tmp_
         ({"data_config": {"degrade": "down:2"}}, "degrade=down:2 is for models that turn one picture into another"),
     ):
         with pytest.raises(ConfigError, match=message):
-            limner.api.rehearse("ae", "builtin:digits", **given)
+            limner.rehearse("ae", "builtin:digits", **given)
     with pytest.raises(ConfigError, match="text=auto needs captions"):
-        limner.api.rehearse("flow-mlp", "builtin:digits", config={"text": "auto"})
+        limner.rehearse("flow-mlp", "builtin:digits", config={"text": "auto"})
     with pytest.raises((ConfigError, BadCheckpoint)):
-        limner.api.rehearse("latent-flow", "builtin:digits", config={"first": str(tmp_path)})
+        limner.rehearse("latent-flow", "builtin:digits", config={"first": str(tmp_path)})
 
 
 def test_pictures_are_not_written_over_unless_told(model, tmp_path):

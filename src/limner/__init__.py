@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "train": ".api",
+    "rehearse": ".api",
     "resume": ".api",
     "load": ".api",
     "open_data": ".data",
@@ -30,6 +31,7 @@ _PUBLIC = {
     "Trained": ".trained",
     "Dataset": ".data",
     "Pictures": ".made",
+    "Recipe": ".made",
     "LimnerError": ".errors",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "LimnerError",
     "Number",
     "Pictures",
+    "Recipe",
     "Trained",
     "__version__",
     "advise",
@@ -49,19 +52,20 @@ __all__ = [
     "leaderboard",
     "load",
     "open_data",
+    "rehearse",
     "resume",
     "train",
 ]
 
 if TYPE_CHECKING:
     from .advice import advise
-    from .api import load, resume, train
+    from .api import load, rehearse, resume, train
     from .contest import leaderboard
     from .data import DataConfig, Dataset, open_data
     from .errors import LimnerError
     from .evaluation.evaluate import Evaluation
     from .judging import compare, evaluate
-    from .made import Pictures
+    from .made import Pictures, Recipe
     from .metrics.number import Number
     from .prompts import expand_prompt
     from .trained import Trained
