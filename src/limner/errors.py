@@ -108,7 +108,7 @@ class Interrupted(LimnerError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that is not known, with the nearest known ones."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
     return f"unknown {kind} {name!r}; {hint}"
 

@@ -82,7 +82,7 @@ def test_the_weaker_the_nearer():
 
 @pytest.mark.parametrize("solver", ["heun", "dpm", "ancestral", "rk45"])
 def test_full_strength_is_sampling(small, given, digits, solver):
-    how = options(small, steps=3, solver=solver, tolerance=0.1)
+    how = options(small, steps=3, solver=solver, **({"tolerance": 0.1} if solver == "rk45" else {}))
     condition = edit.described(small, len(given), label="3")
     made = edit.variations(small, given, condition, strength=1, seed=4, options=how)
     assert torch.equal(made, generate.generate(small, range(11), seed=4, bank=OPEN, label="3", options=how))
