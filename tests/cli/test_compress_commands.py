@@ -87,3 +87,12 @@ def test_one_bad_file_does_not_end_a_batch_and_is_named(run, photos, tmp_path):
 def test_a_codec_has_its_own_step(run, photos):
     done = limner("compress", photos, "--model", run, "--step", "2")
     assert done.code == 2 and "has learned its own" in done.err
+
+
+def test_a_picture_that_a_kind_of_file_has_no_room_for_is_not_held_against_it(run, tmp_path):
+    """WebP ends at 16,383 pixels a side."""
+    Image.fromarray(np.zeros((2, 16_384, 3), np.uint8)).save(tmp_path / "long.png")
+    done = limner("compress", tmp_path / "long.png", "--model", run, "--out", tmp_path / "x", "--json")
+    assert done.code == 0, done.err
+    assert "jpeg" in done.json["files"][0] and "webp" not in done.json["files"][0]
+    assert "jpeg" in limner("compress", tmp_path / "long.png", "--model", run, "--out", tmp_path / "y").out

@@ -106,6 +106,16 @@ def test_a_diffusion_model_restores_without_training(tmp_path):
     assert "must be told what" in limner(*asked[:-1], "--overwrite").err
 
 
+def test_all_of_a_folder_is_restored_without_training(tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "many"
+    assert limner("train", "flow-mlp", "builtin:digits", "--out", run, "--steps", 1, "--set", "width=8", "-q").code == 0
+    folder.mkdir()
+    for place in range(20):
+        Image.fromarray(np.full((4, 4), place, np.uint8)).save(folder / f"{place}.png")
+    done = limner("restore", folder, "--model", run, "--out", tmp_path / "out", "--as", "upscale:2", "--json")
+    assert done.code == 0 and done.json["pictures"] == 20, done.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

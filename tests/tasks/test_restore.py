@@ -196,3 +196,14 @@ def test_what_learns_from_images_alone_is_given_no_sources(name):
         models.build(
             name, models.configure(name, {}), DataSpec(3, 16, 16, source_channels=3, scale=2, degrade="down:2")
         )
+
+
+@pytest.mark.parametrize(("made", "given"), [(4, 3), (4, 4), (4, 1), (3, 3)])
+def test_what_has_become_transparent_is_consistent_too(made, given):
+    large, small = picture(16, 24, made), picture(8, 12, given, seed=1)
+    found = restore.consistently(large, small)
+    assert found.shape == large.shape
+    with pytest.raises(ConfigError, match="has colours now"):
+        restore.consistently(picture(16, 24, 3), picture(8, 12, 1))
+    with pytest.raises(ConfigError, match="only an enlarged picture"):
+        restore.consistently(picture(8, 12, 3), picture(8, 12, 3))

@@ -40,7 +40,7 @@ def compress(
     from .. import durable
     from ..images.colour import with_channels
     from ..images.files import pictures_in
-    from ..images.lossy import smallest_above
+    from ..images.lossy import can_hold, smallest_above
     from ..images.read import decode
     from ..tasks import codec
 
@@ -60,6 +60,8 @@ def compress(
         row = {"image": path.name, "bytes": len(packed.data), "bits_per_pixel": round(packed.bits, 4)}
         row["psnr"] = _decibels(made, picture)
         for kind in ("jpeg", "webp"):
+            if not can_hold(picture, kind):
+                continue
             size, other = smallest_above(picture, kind, len(packed.data))
             row[kind] = {"bytes": size, "psnr": _decibels(other, with_channels(picture, other.shape[2]))}
         return row
@@ -113,5 +115,6 @@ def _decibels(made: np.ndarray, picture: np.ndarray) -> float:
 
 
 def _said(row: dict) -> str:
-    others = ", ".join(f"{kind} {row[kind]['psnr']:.1f} dB in {row[kind]['bytes']:,}" for kind in ("jpeg", "webp"))
+    kinds = [kind for kind in ("jpeg", "webp") if kind in row]
+    others = ", ".join(f"{kind} {row[kind]['psnr']:.1f} dB in {row[kind]['bytes']:,}" for kind in kinds)
     return f"{row['bytes']:,} bytes, {row['bits_per_pixel']:.3f} bits a pixel, {row['psnr']:.1f} dB ({others})"

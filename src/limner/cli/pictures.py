@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +128,18 @@ def read_kind(sources: Iterable[str], trained: Trained, limit: int, channels: in
 
 
 def read_sized(sources: Iterable[str], trained: Trained, shape: tuple[int, int, int]) -> np.ndarray:
-    """As `read_images`, brought to (c, h, w): what becomes of the model's pictures when they are degraded."""
+    """As `read_images`, brought to (c, h, w): what becomes of the model's pictures when they are degraded.
+
+    All of a folder, and 16 of built-in data.
+    """
     import numpy as np
 
     reading = {**reading_of(trained), "resolution": f"{shape[1]}x{shape[2]}", "channels": shape[0]}
-    return np.stack([image for source in sources for image in _images(source, reading, 16)])
+    return np.stack([image for source in sources for image in _images(source, reading, _all_of(source))])
+
+
+def _all_of(source: str) -> int:
+    return 16 if source.startswith("builtin:") else sys.maxsize
 
 
 def read_masks(sources: Iterable[str], trained: Trained) -> np.ndarray:

@@ -12,6 +12,12 @@ from .colour import with_channels
 from .read import decode
 
 Kind = Literal["jpeg", "webp"]
+_LONGEST = {"jpeg": 65_535, "webp": 16_383}  # pixels of a side
+
+
+def can_hold(picture: np.ndarray, kind: str) -> bool:
+    """Whether files of that kind have room for the sides of a picture."""
+    return max(picture.shape[:2]) <= _LONGEST[kind]
 
 
 def smallest_above(picture: np.ndarray, kind: str, least: int) -> tuple[int, np.ndarray]:

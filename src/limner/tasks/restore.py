@@ -127,9 +127,12 @@ def _seen(bands: Iterator[np.ndarray], see: Callable[[int, np.ndarray], None]) -
 
 def consistently(made: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """An enlarged picture moved until bicubic shrinking gives the picture that it was made of; both uint8."""
-    scale = made.shape[0] // picture.shape[0]
-    if scale == 1 or made.shape[2] != picture.shape[2]:
+    if made.shape[0] == picture.shape[0]:
         raise ConfigError("only an enlarged picture can be made consistent with the one it was made of")
+    if made.shape[2] == 4:
+        picture = with_channels(picture, 4)
+    if made.shape[2] != picture.shape[2]:
+        raise ConfigError("what has colours now cannot be consistent with the gray picture that it was made of")
     return np.floor(back_projected(made, picture) + 0.5).clip(0, 255).astype(np.uint8)
 
 
