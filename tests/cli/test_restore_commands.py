@@ -94,6 +94,18 @@ def test_pictures_are_made_worse_alike_every_time(photos, tmp_path, chain, size,
     assert "unknown degradation" in limner("degrade", photos, "--with", "bluur:2").err
 
 
+def test_what_is_degraded_does_not_depend_on_what_cannot_be(photos, tmp_path):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for place in range(3):
+        data = (photos / f"{place}.png").read_bytes()
+        (folder / f"{place}.png").write_bytes(data[:60] if place == 1 else data)
+    for source, out in ((folder, "some-out"), (photos, "all-out")):
+        done = limner("degrade", source, "--with", "noise:25", "--out", tmp_path / out, "--json")
+        assert done.json["pictures"] == (2 if source == folder else 3) and done.code == (4 if source == folder else 0)
+    assert (tmp_path / "some-out" / "2.png").read_bytes() == (tmp_path / "all-out" / "2.png").read_bytes()
+
+
 def test_a_diffusion_model_restores_without_training(tmp_path):
     run = tmp_path / "run"
     assert limner("train", "flow-mlp", "builtin:digits", "--out", run, "--steps", 3, "--set", "width=8", "-q").code == 0

@@ -264,3 +264,9 @@ def test_transparency_shrinks_with_the_picture():
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 4)).astype(np.uint8)
     made = parse("down:2")(images, np.random.default_rng(1))
     assert np.array_equal(made[..., 3:], parse("down:2")(images[..., 3:], np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("text", ["old:3", "old?", "old|gray"])
+def test_a_short_name_for_a_chain_is_no_step(text):
+    with pytest.raises(ConfigError, match="old is short for fade.*write it alone between commas"):
+        parse(text)

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from ..errors import ConfigError
 from . import places
-from .output import Answer, Common, lines
+from .batch import each
+from .output import Answer, Common
 
 PLAIN = Common()
 
@@ -39,14 +40,21 @@ def degrade(
     paths = pictures_in(images)
     folder = out if out is not None else places.free(Path("degraded"), places.plain_name(chain))
     targets = places.targets(paths, folder, overwrite=overwrite)
-    for place, (path, target) in enumerate(zip(paths, targets, strict=True)):
+    place_of = {
+        target: place for place, target in enumerate(targets)
+    }  # each is degraded alike, whatever fails beside it
+
+    def work(path: Path, target: Path) -> Path:
         picture = decode(path)
         height, width = (side // degradation.scale * degradation.scale for side in picture.shape[:2])
         if not height or not width:
             raise ConfigError(f"{path} is {picture.shape[0]}x{picture.shape[1]}, too small for {chain}")
-        made = degradation(picture[None, :height, :width], generator(seed, "degrade", place))[0]
+        made = degradation(picture[None, :height, :width], generator(seed, "degrade", place_of[target]))[0]
         shown = made[..., : made.shape[2] - len(degradation.maps)]
         durable.make_folder(folder)
         durable.write_file(target, encode_png(finished(np.asarray(shown, np.float64))))
-    values = {"pictures": len(paths), "out": str(folder), "with": chain, "seed": seed}
-    return Answer(values, lines(f"{len(paths):,} degraded pictures", {"folder": folder}))
+        return target
+
+    batch = each(paths, targets, work, common)
+    values = {"pictures": len(batch.made), "out": str(folder), "with": chain, "seed": seed}
+    return batch.answer(f"{len(batch.made):,} degraded pictures", values, {"folder": folder})

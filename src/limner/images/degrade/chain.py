@@ -105,8 +105,10 @@ def _step(text: str) -> Step:
     if text.endswith("?"):
         return OneOf((_step(text[:-1]), Nothing()))
     name, *numbers = (part.strip() for part in text.split(":"))
+    if name in SHORT:
+        raise ConfigError(f"{text!r}: {name} is short for {SHORT[name]}; write it alone between commas, or that")
     if name not in STEPS:
-        raise ConfigError(f"{unknown('degradation', name, STEPS)}; {_names()}")
+        raise ConfigError(unknown("degradation", name, [*STEPS, *SHORT]))
     return STEPS[name](numbers)
 
 
