@@ -252,8 +252,7 @@ class Trained:
         What is not asked for is left open.
         """
         given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
-        chosen = generate.options_of(generate.need(self.network, Denoises), options)
-        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        chosen, told = self._settled(generate.need(self.network, Denoises), len(given), asked, options)
         made = edit.variations(self.network, given, told, strength=strength, seed=seed, options=chosen)
         return self._edited(made, "edit", seed, asked | {"strength": strength, "options": asdict(chosen)})
 
@@ -278,8 +277,7 @@ class Trained:
         holes = torch.from_numpy(masks >= 128 if masks.dtype == np.uint8 else masks.astype(bool))[:, None]
         fill = complete.redraw if isinstance(self.network, Redraws) else edit.inpaint
         able = generate.need(self.network, Redraws if isinstance(self.network, Redraws) else Denoises)
-        chosen = generate.options_of(able, options)
-        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        chosen, told = self._settled(able, len(given), asked, options)
         made = fill(self.network, given, holes, told, seed=seed, options=chosen)
         return self._edited(made, "inpaint", seed, asked | {"options": asdict(chosen)})
 
@@ -301,8 +299,7 @@ class Trained:
         """
         rows = self.data.height // 2 if rows is None else rows
         given, asked = self._tensor(images), {"label": label, "attributes": attributes, "text": text}
-        chosen = generate.options_of(generate.need(self.network, Completes), options)
-        told = edit.described(self.network, len(given), **asked)  # type: ignore[arg-type]
+        chosen, told = self._settled(generate.need(self.network, Completes), len(given), asked, options)
         made = complete.complete(self.network, given, rows, told, seed=seed, options=chosen)
         return self._edited(made, "complete", seed, asked | {"rows": rows, "options": asdict(chosen)})
 
@@ -399,6 +396,12 @@ class Trained:
     def export(self, folder: str | Path) -> Path:
         """Write the model in the layout of diffusers; raises NotAble for one that has no counterpart there."""
         return exchange.export(self.network, Path(folder))
+
+    def _settled(
+        self, able: Any, rows: int, asked: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> tuple[Any, Condition]:
+        """The options of sampling, and what `rows` pictures should show; raises ConfigError for what it cannot heed."""
+        return generate.options_of(able, options), edit.described(self.network, rows, **asked)
 
     def _edited(self, made: Tensor, task: str, seed: int, common: Mapping[str, Any]) -> Pictures:
         """Finished pictures of a task, each with what it was made by."""
