@@ -149,6 +149,22 @@ def test_every_row_and_column_of_a_texture_wraps(seed):
         assert around.max() <= 1.5 * np.quantile(inner, 0.999)
 
 
+@pytest.mark.parametrize("size", [(64, 80), (97, 71), (120, 33)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_border_of_a_seamless_texture_is_as_smooth_as_its_neighbourhood(size, seed):
+    """The band blended last once met itself at neither end of its cut, nor at the ends of its blend."""
+    rng = np.random.default_rng(seed)
+    made = seamless(resize_to(rng.random((9, 8, 3)), *size) * 200)  # smooth, so that a jump is a seam
+    for axis in (0, 1):
+        steps = np.abs(made - np.roll(made, 1, axis)).mean(axis=2)  # index 0 is the wrapped border
+        band = round(0.25 * size[1 - axis])
+        inner = np.delete(steps, 0, axis)
+        for part in (slice(0, band), slice(band, None)):  # in the blended band, with the corner, and beyond it
+            across = (slice(None), part) if axis == 0 else (part, slice(None))
+            assert steps[across].take(0, axis).max() <= inner[across].max()
+            assert steps[across].take(0, axis).mean() <= 2 * inner[across].mean()
+
+
 def test_a_closed_cut_ends_where_it_began():
     rng = np.random.default_rng(0)
     for _ in range(20):
